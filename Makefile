@@ -1,0 +1,53 @@
+# The commands of this project; `make help` lists them.
+
+GO ?= go
+# More flags for go test, such as TESTFLAGS=-v.
+TESTFLAGS ?=
+
+# Built with the local Go, as golangci-lint must not be older than the code it reads.
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
+
+# Test suites with dependencies that the hub must not have are modules of their own.
+NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
+MODULES := . $(NESTED)
+
+.PHONY: help run test lint fmt bench clean redis-server
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## start a hub on 127.0.0.1:8080, with an embedded Redis unless HUB_REDIS_URL is set
+	$(GO) run ./cmd/hub
+
+test: redis-server ## run every test, on a real redis-server
+	$(GO) test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
+	@set -e; for module in $(NESTED); do \
+		echo "$(GO) test -C $$module ./..."; \
+		$(GO) test -C $$module -shuffle=on -timeout 10m $(TESTFLAGS) ./...; \
+	done
+
+lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
+	@set -e; for module in $(MODULES); do \
+		echo "lint $$module"; \
+		$(GO) -C $$module mod tidy -diff; \
+		$(GO) -C $$module vet ./...; \
+		(cd $$module && $(LINT) run ./...); \
+	done
+
+fmt: $(GOLANGCI) ## format the code with gofumpt and sort its imports
+	@set -e; for module in $(MODULES); do (cd $$module && $(LINT) fmt ./...); done
+
+bench: ## measure publishing and delivery on this machine
+	$(GO) run ./test/bench
+
+clean: ## remove what these commands have built
+	rm -rf .bin bench-out coverage.out
+
+redis-server: ## install redis-server where it is missing
+	@.ci/redis-server
+
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/.bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .bin/golangci-lint $@

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// prefix starts the name of every setting.
+const prefix = "HUB_"
+
+// config is all that can be set, and the only place where a setting is named:
+// `hub --help` and the table in README.md are generated from these tags.
+//
+//	env         the variable's name without HUB_
+//	envDefault  what an unset or empty variable means
+//	min, max    the bounds of a number or duration, both inclusive
+//	oneof       the allowed words
+//	desc        what it is for
+type config struct {
+	Addr        string `env:"ADDR" envDefault:"127.0.0.1:8080" desc:"where to listen, as host:port"`
+	MetricsAddr string `env:"METRICS_ADDR" desc:"where to serve /metrics, as host:port; empty: together with everything else"`
+
+	RedisURL          secret `env:"REDIS_URL" desc:"redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS; empty: an embedded Redis that forgets everything at a restart"`
+	RedisPasswordFile string `env:"REDIS_PASSWORD_FILE" desc:"file with the Redis password, in place of one in the URL"`
+	RedisTLSCAFile    string `env:"REDIS_TLS_CA_FILE" desc:"file with the PEM certificates to trust for Redis; empty: those of the system"`
+	KeyPrefix         string `env:"KEY_PREFIX" envDefault:"hub:" desc:"what all Redis keys and channels start with; 1 to 32 visible ASCII characters, no braces"`
+
+	MaxEventBytes        int `env:"MAX_EVENT_BYTES" envDefault:"1048576" min:"1" max:"67108864" desc:"most bytes of data in one event"`
+	MaxBatchEvents       int `env:"MAX_BATCH_EVENTS" envDefault:"1000" min:"1" max:"100000" desc:"most events in one request"`
+	MaxBatchBytes        int `env:"MAX_BATCH_BYTES" envDefault:"8388608" min:"2" max:"268435456" desc:"most bytes in one request; at least twice HUB_MAX_EVENT_BYTES"`
+	MaxChannelsPerSocket int `env:"MAX_CHANNELS_PER_SOCKET" envDefault:"1000" min:"1" max:"100000" desc:"most channels of one broadcast connection"`
+	MaxStreamsPerSocket  int `env:"MAX_STREAMS_PER_SOCKET" envDefault:"100" min:"1" max:"10000" desc:"most streams of one connection"`
+
+	SinkAckWait  time.Duration `env:"SINK_ACK_WAIT" envDefault:"30s" min:"10ms" max:"24h" desc:"ack_wait of a new sink that names none"`
+	SinkPrefetch int           `env:"SINK_PREFETCH" envDefault:"100" min:"1" max:"10000" desc:"prefetch of a connection that names none"`
+
+	BroadcastQueueEvents int           `env:"BROADCAST_QUEUE_EVENTS" envDefault:"1024" min:"1" max:"1000000" desc:"most events that wait for one slow broadcast subscriber before it is closed with 4408"`
+	BroadcastQueueBytes  int           `env:"BROADCAST_QUEUE_BYTES" envDefault:"4194304" min:"2" max:"1073741824" desc:"most bytes that wait for one slow broadcast subscriber; at least twice HUB_MAX_EVENT_BYTES"`
+	WriteTimeout         time.Duration `env:"WRITE_TIMEOUT" envDefault:"10s" min:"100ms" max:"10m" desc:"how long a socket may take for one frame before its connection is ended"`
+	PingInterval         time.Duration `env:"PING_INTERVAL" envDefault:"25s" min:"100ms" max:"10m" desc:"how often an idle socket is pinged"`
+
+	MetricsSinks int        `env:"METRICS_SINKS" envDefault:"100" min:"0" max:"10000" desc:"most sinks whose lag is shown on /metrics"`
+	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" desc:"least severity that is logged"`
+	LogFormat    string     `env:"LOG_FORMAT" envDefault:"json" oneof:"json text" desc:"how log lines are written"`
+
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"30s" min:"100ms" max:"1h" desc:"most time from the signal to the end of the process"`
+	DrainTimeout    time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s" min:"0s" max:"1h" desc:"how much of it acks are still taken after the drain frames; less than HUB_SHUTDOWN_TIMEOUT"`
+
+	// What the files hold.
+	RedisPassword secret `env:"-"`
+	RedisCA       []byte `env:"-"` // PEM
+}
+
+// secret is text that neither fmt nor slog shows: convert it to use it.
+type secret string
+
+func (secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[hidden]")) }
+
+func (secret) LogValue() slog.Value { return slog.StringValue("[hidden]") }
+
+// configError is what is wrong with the environment: one line per setting, in
+// the order of config. It never shows a secret.
+type configError struct{ lines []string }
+
+func (e *configError) Error() string { return strings.Join(e.lines, "\n") }
+
+// loadConfig reads the settings from environ, which has the form of os.Environ.
+// The error is a *configError and names every fault there is. The warnings tell
+// of HUB_ variables that mean nothing; the config is good in spite of them.
+func loadConfig(environ []string) (config, []string, error) {
+	var cfg config
+	vars := env.ToMap(environ)
+	err := env.ParseWithOptions(&cfg, env.Options{Environment: vars, Prefix: prefix})
+	c := checker{cfg: &cfg, vars: vars, faults: map[string]string{}}
+	if err := c.unreadable(err); err != nil {
+		return config{}, nil, err
+	}
+	c.check()
+	return cfg, warnings(vars), c.err()
+}
+
+// warnings lists the HUB_ variables that are no settings, without their values:
+// a misspelt name may stand before a secret.
+func warnings(vars map[string]string) []string {
+	known := map[string]bool{}
+	for _, s := range settings() {
+		known[s.name] = true
+	}
+	var unknown []string
+	for name := range vars {
+		if strings.HasPrefix(name, prefix) && !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown)
+	return []string{"ignoring unknown settings " + strings.Join(unknown, ", ") +
+		": see hub --help for those there are; Kubernetes injects variables like HUB_PORT for a Service named hub," +
+		" unless its pods set enableServiceLinks: false"}
+}

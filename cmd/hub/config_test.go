@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultsAreValid(t *testing.T) {
+	cfg, warnings, err := loadConfig(nil)
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("loadConfig(nil): warnings %q, error %v", warnings, err)
+	}
+	if cfg.Addr != "127.0.0.1:8080" || cfg.RedisURL != "" || cfg.MaxEventBytes != 1<<20 ||
+		cfg.SinkAckWait != 30*time.Second || cfg.LogLevel != slog.LevelInfo {
+		t.Errorf("unexpected defaults: %+v", cfg)
+	}
+}
+
+func TestEmptyVariableMeansTheDefault(t *testing.T) {
+	var environ []string
+	for _, s := range settings() {
+		environ = append(environ, s.name+"=")
+	}
+	got, _, err := loadConfig(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, _, _ := loadConfig(nil); !reflect.DeepEqual(got, want) {
+		t.Errorf("with empty variables: %+v\nwithout any: %+v", got, want)
+	}
+}
+
+// TestTagsAreComplete is why the rest of the code may trust them.
+func TestTagsAreComplete(t *testing.T) {
+	for _, s := range settings() {
+		if s.desc == "" {
+			t.Errorf("%s says not what it is for", s.name)
+		}
+		if s.kind == "string" {
+			continue
+		}
+		if s.def == "" || s.min == "" || s.max == "" {
+			t.Errorf("%s needs envDefault, min and max", s.name)
+			continue
+		}
+		if def := s.bound(s.def); def < s.bound(s.min) || def > s.bound(s.max) {
+			t.Errorf("%s: the default %s is not between %s and %s", s.name, s.def, s.min, s.max)
+		}
+	}
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	password := writeFile(t, "hunter2\n")
+	environ := []string{
+		"HUB_ADDR=:80", "HUB_METRICS_ADDR=[::1]:9090", "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
+		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:",
+		"HUB_MAX_EVENT_BYTES=1000", "HUB_MAX_BATCH_EVENTS=2", "HUB_MAX_BATCH_BYTES=3000",
+		"HUB_MAX_CHANNELS_PER_SOCKET=4", "HUB_MAX_STREAMS_PER_SOCKET=5", "HUB_SINK_ACK_WAIT=6s", "HUB_SINK_PREFETCH=7",
+		"HUB_BROADCAST_QUEUE_EVENTS=8", "HUB_BROADCAST_QUEUE_BYTES=9000", "HUB_WRITE_TIMEOUT=10m", "HUB_PING_INTERVAL=11s",
+		"HUB_METRICS_SINKS=0", "HUB_LOG_LEVEL=warn", "HUB_LOG_FORMAT=text", "HUB_SHUTDOWN_TIMEOUT=13s", "HUB_DRAIN_TIMEOUT=0s",
+	}
+	got, warnings, err := loadConfig(environ)
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("warnings %q, error %v", warnings, err)
+	}
+	want := config{
+		Addr: ":80", MetricsAddr: "[::1]:9090", RedisURL: "redis+cluster://bob@a:1,b:2",
+		RedisPasswordFile: password, RedisPassword: "hunter2", KeyPrefix: "shop:",
+		MaxEventBytes: 1000, MaxBatchEvents: 2, MaxBatchBytes: 3000,
+		MaxChannelsPerSocket: 4, MaxStreamsPerSocket: 5, SinkAckWait: 6 * time.Second, SinkPrefetch: 7,
+		BroadcastQueueEvents: 8, BroadcastQueueBytes: 9000, WriteTimeout: 10 * time.Minute, PingInterval: 11 * time.Second,
+		MetricsSinks: 0, LogLevel: slog.LevelWarn, LogFormat: "text", ShutdownTimeout: 13 * time.Second, DrainTimeout: 0,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for _, s := range settings() {
+		if s.name != "HUB_REDIS_TLS_CA_FILE" && !strings.Contains(strings.Join(environ, "\n")+"\n", s.name+"=") {
+			t.Errorf("this test does not set %s", s.name)
+		}
+	}
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	_, _, err := loadConfig([]string{
+		"HUB_LOG_LEVEL=loud", "HUB_ADDR=localhost", "HUB_PING_INTERVAL=25", "HUB_SINK_PREFETCH=10001",
+		"HUB_MAX_BATCH_EVENTS=many", "HUB_KEY_PREFIX={a}", "HUB_REDIS_URL=http://localhost", "HUB_REDIS_PASSWORD_FILE=/nowhere/password",
+	})
+	if _, ok := errors.AsType[*configError](err); !ok {
+		t.Fatalf("got %T %v, want a *configError", err, err)
+	}
+	want := []string{ // in the order of the settings
+		`HUB_ADDR="localhost": want host:port`,
+		`HUB_REDIS_URL (not shown here, as it may hold a password): want scheme://host:port with one of the schemes redis, rediss, redis+sentinel`,
+		`HUB_REDIS_PASSWORD_FILE="/nowhere/password": want a readable file: no such file or directory`,
+		`HUB_KEY_PREFIX="{a}": want 1 to 32 visible ASCII characters without braces`,
+		`HUB_MAX_BATCH_EVENTS="many": want a whole number from 1 to 100000`,
+		`HUB_SINK_PREFETCH="10001": want a whole number from 1 to 10000`,
+		`HUB_PING_INTERVAL="25": want a duration from 100ms to 10m, such as 25s`,
+		`HUB_LOG_LEVEL="loud": want debug or info or warn or error`,
+	}
+	got := strings.Split(err.Error(), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%v", len(got), len(want), err)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("line %d: got  %s\nwant %s…", i, got[i], want[i])
+		}
+	}
+}
+
+// TestOutOfRangeIsNamed tries both sides of every bound.
+func TestOutOfRangeIsNamed(t *testing.T) {
+	for _, s := range settings() {
+		if s.max == "" {
+			continue
+		}
+		unit := func(n int64) string {
+			if s.kind == "duration" {
+				return time.Duration(n).String()
+			}
+			return fmt.Sprint(n)
+		}
+		for value, wrong := range map[string]bool{
+			s.min: false, unit(s.bound(s.min) - 1): true,
+			s.max: false, unit(s.bound(s.max) + 1): true,
+		} {
+			_, _, err := loadConfig([]string{s.name + "=" + value})
+			// A good value may clash with the default of another setting.
+			if got := err != nil && strings.Contains(err.Error(), fmt.Sprintf("%s=%q: %s", s.name, value, s.want())); got != wrong {
+				t.Errorf("%s=%s: out of range %v, want %v: %v", s.name, value, got, wrong, err)
+			}
+		}
+	}
+}
+
+func TestWrongValues(t *testing.T) {
+	ca := writeFile(t, "no certificate\n")
+	for _, tt := range []struct{ environ, want string }{
+		{"HUB_ADDR=:http", "HUB_ADDR="},
+		{"HUB_ADDR=:65536", "HUB_ADDR="},
+		{"HUB_METRICS_ADDR=9090", "HUB_METRICS_ADDR="},
+		{"HUB_METRICS_ADDR=127.0.0.1:8080", "want another address than HUB_ADDR"},
+		{"HUB_REDIS_URL=localhost:6379", "HUB_REDIS_URL (not shown"},
+		{"HUB_REDIS_URL=redis://", "want a host"},
+		{"HUB_REDIS_URL=redis://:6379/0", "want a host"},
+		{"HUB_REDIS_URL=redis+cluster://a:1,,b:2", "want a host"},
+		{"HUB_REDIS_PASSWORD_FILE=" + ca, "want HUB_REDIS_URL to be set, too"},
+		{"HUB_REDIS_URL=redis://bob:pw@h HUB_REDIS_PASSWORD_FILE=" + ca, "not in both"},
+		{"HUB_REDIS_URL=redis://h HUB_REDIS_PASSWORD_FILE=" + writeFile(t, "\n"), "it is empty"},
+		{"HUB_REDIS_URL=redis://h HUB_REDIS_TLS_CA_FILE=" + ca, "to ask for TLS"},
+		{"HUB_REDIS_URL=rediss://h HUB_REDIS_TLS_CA_FILE=" + ca, "want a file with PEM certificates"},
+		{"HUB_REDIS_URL=rediss://h HUB_REDIS_TLS_CA_FILE=" + ca + ".gone", "want a readable file: no such file"},
+		{"HUB_KEY_PREFIX=" + strings.Repeat("k", 33), "HUB_KEY_PREFIX="},
+		{"HUB_KEY_PREFIX=hüb:", "HUB_KEY_PREFIX="},
+		{"HUB_LOG_LEVEL=info+1", "HUB_LOG_LEVEL="},
+		{"HUB_LOG_FORMAT=xml", "want json or text"},
+		{"HUB_DRAIN_TIMEOUT=30s", `HUB_DRAIN_TIMEOUT="30s": want less than HUB_SHUTDOWN_TIMEOUT, which is 30s`},
+		{"HUB_SHUTDOWN_TIMEOUT=5s", `HUB_DRAIN_TIMEOUT="": want less than HUB_SHUTDOWN_TIMEOUT, which is 5s; its default is 10s`},
+		{"HUB_MAX_EVENT_BYTES=3000000", `HUB_BROADCAST_QUEUE_BYTES="": want at least 6000000`},
+		{"HUB_MAX_BATCH_BYTES=1048576", `HUB_MAX_BATCH_BYTES="1048576": want at least 2097152`},
+	} {
+		_, _, err := loadConfig(strings.Fields(tt.environ))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want one line with %s", tt.environ, err, tt.want)
+		}
+	}
+}
+
+func TestTrustedCertificatesAreRead(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	server.Close() // its certificate is all that is wanted
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	cfg, _, err := loadConfig([]string{"HUB_REDIS_URL=rediss://h", "HUB_REDIS_TLS_CA_FILE=" + writeFile(t, string(ca))})
+	if err != nil || !bytes.Equal(cfg.RedisCA, ca) {
+		t.Errorf("error %v, certificates %q, want %q", err, cfg.RedisCA, ca)
+	}
+}
+
+// TestWrongSettingIsNotBlamedOnAnother: a value that cannot be read is not
+// compared with others.
+func TestWrongSettingIsNotBlamedOnAnother(t *testing.T) {
+	_, _, err := loadConfig([]string{"HUB_SHUTDOWN_TIMEOUT=never"})
+	if err == nil || strings.Contains(err.Error(), "HUB_DRAIN_TIMEOUT") {
+		t.Errorf("got %v, want HUB_SHUTDOWN_TIMEOUT only", err)
+	}
+}
+
+func TestUnknownSettingsAreWarnings(t *testing.T) {
+	environ := []string{"HUB_PORT=tcp://10.0.0.1:80", "HUB_ADR=s3cret", "HOME=/root", "HUBCAP=1", "HUB_ADDR=:0"}
+	_, warnings, err := loadConfig(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(warnings, "\n")
+	for _, want := range []string{"HUB_ADR, HUB_PORT:", "enableServiceLinks: false"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in %s", want, text)
+		}
+	}
+	for _, wrong := range []string{"HUB_ADDR", "HUBCAP", "s3cret"} {
+		if strings.Contains(text, wrong) {
+			t.Errorf("%q stands in %s", wrong, text)
+		}
+	}
+}
+
+func TestNoSecretIsPrinted(t *testing.T) {
+	for _, url := range []string{
+		"redis://bob:s3cret@host:6379", "redis://s3cret@host", "redis://bob:s3cret", "http://bob:s3cret@host",
+		"bob:s3cret@host", "s3cret", "redis://bob:x/s3cret@host", "redis://:%zz s3cret@", "redis+sentinel://h/m?sentinel_password=s3cret",
+	} {
+		cfg, warnings, err := loadConfig([]string{
+			"HUB_REDIS_URL=" + url, "HUB_REDIS_PASSWORD_FILE=" + writeFile(t, "s3cret\n"), "HUB_ADDR=wrong",
+		})
+		var log strings.Builder
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "url", cfg.RedisURL, "password", cfg.RedisPassword)
+		for _, text := range append(warnings, fmt.Sprint(err), log.String(),
+			fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg), fmt.Sprintf("%s %q %x", cfg.RedisURL, cfg.RedisPassword, cfg.RedisPassword)) {
+			if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprintf("%x", "s3cret")) {
+				t.Errorf("%s: the secret stands in %s", url, text)
+			}
+		}
+	}
+}
+
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,4 @@
+// Command hub is the Event Hub.
+package main
+
+func main() {}

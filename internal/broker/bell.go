@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Bells are hints between hubs, sent by pub/sub. One that is lost costs time,
+// never an event: the poll finds what it would have told.
+const (
+	bellNew = "new" // streams: they may have new events
+	bellDue = "due" // a sink, streams: something of it can be claimed
+)
+
+// bell rings for the streams this hub has touched: those named while one ring is
+// under way go into the next.
+type bell struct {
+	hubName string
+	send    func(message string) // returns when Redis has it, or has failed
+
+	mu      sync.Mutex // protects the field below
+	touched map[string]struct{}
+
+	wake chan struct{} // one slot: something was touched
+}
+
+// bellStreams bounds the streams of one message, and so what a flood of stream
+// names can hold here.
+const bellStreams = 1000
+
+func newBell(hubName string, send func(string)) *bell {
+	return &bell{hubName: hubName, send: send, touched: map[string]struct{}{}, wake: make(chan struct{}, 1)}
+}
+
+// touch never blocks.
+func (b *bell) touch(stream string) {
+	b.mu.Lock()
+	known := len(b.touched)
+	if known < bellStreams {
+		b.touched[stream] = struct{}{}
+	}
+	b.mu.Unlock()
+	if known == 0 {
+		wake(b.wake)
+	}
+}
+
+func (b *bell) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.wake:
+		}
+		b.mu.Lock()
+		var message strings.Builder
+		message.WriteString(b.hubName + " " + bellNew)
+		for stream := range b.touched {
+			message.WriteString(" " + stream)
+		}
+		clear(b.touched)
+		b.mu.Unlock()
+		b.send(message.String())
+	}
+}
+
+// wake leaves a signal in a channel of one slot.
+func wake(signal chan<- struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
+}
+
+// notify publishes a hint without waiting for it.
+func (b *Broker) notify(channel, message string) {
+	cmd := command("publish", channel, message)
+	_ = b.messages.submit(context.Background(), channel, &op{cmds: []redis.Cmder{cmd}, bytes: len(message)})
+}
+
+// onBell hears what other hubs (and this one) have rung.
+func (b *Broker) onBell(message string) {
+	words := strings.Fields(message)
+	if len(words) < 2 || words[0] == b.name {
+		return
+	}
+	switch words[1] {
+	case bellNew:
+		for _, stream := range words[2:] {
+			b.ring(stream)
+		}
+	case bellDue:
+		if len(words) > 3 {
+			b.due(words[2], words[3:])
+		}
+	}
+}

@@ -1,0 +1,302 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventhub/internal/hub"
+)
+
+// hubPrefix begins the name of every hub, which is also its name as a consumer
+// in Redis's groups; other consumers there are none of ours.
+const hubPrefix = "hub-"
+
+// Options says how a Broker works. RedisURL is needed; the rest has defaults.
+type Options struct {
+	RedisURL      string // see parseRedisURL for the forms
+	RedisPassword string // overrides the URL's
+	RedisCA       []byte // PEM; "" means the system's
+	Prefix        string // of every key; default "hub:"
+
+	AckWait  time.Duration // of sinks that name none; default 30 s
+	Queue    QueueLimits   // of a broadcast subscriber
+	TopSinks int           // most sinks shown on /metrics; default 100
+	CountLag bool          // Redis's own lag figure is wrong (the embedded one's)
+
+	Log      *slog.Logger          // default: discard
+	Registry prometheus.Registerer // default: a private one
+}
+
+// QueueLimits bounds what waits for a subscriber that is slow to take it.
+type QueueLimits struct {
+	Events int // default 1024
+	Bytes  int // default 4 MiB
+}
+
+func (o *Options) setDefaults() {
+	if o.Prefix == "" {
+		o.Prefix = "hub:"
+	}
+	if o.AckWait == 0 {
+		o.AckWait = 30 * time.Second
+	}
+	if o.Queue.Events == 0 {
+		o.Queue.Events = 1024
+	}
+	if o.Queue.Bytes == 0 {
+		o.Queue.Bytes = 4 << 20
+	}
+	if o.TopSinks == 0 {
+		o.TopSinks = 100
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+}
+
+// Broker is one hub's engine. It is safe for concurrent use.
+type Broker struct {
+	name    string // of this hub, unique in time and space
+	opts    Options
+	keys    keys
+	store   *store
+	log     *slog.Logger
+	metrics *metrics
+
+	publishing *lanes // events into streams
+	working    *lanes // everything about sinks
+	messages   *lanes // pub/sub messages, in order
+
+	bell  *bell
+	live  *live
+	fan   *fan
+	alive *alive
+
+	mu       sync.RWMutex // protects the fields below
+	sinks     map[string]*sink
+	watchers  map[string]*watched // by stream
+	consumers map[*consumer]struct{}
+	closed    bool
+
+	sequence atomic.Uint64 // of broadcast messages
+
+	stop    context.CancelFunc
+	running sync.WaitGroup // the broker's own goroutines
+	serving sync.WaitGroup // the sinks'
+}
+
+// New starts a broker. It does not wait for Redis: while that cannot be reached,
+// calls fail with CodeUnavailable and Ready says so.
+func New(opts Options) (*Broker, error) {
+	opts.setDefaults()
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("naming the hub: %w", err)
+	}
+	b := &Broker{
+		name: hubPrefix + id.String(), opts: opts, keys: keys{opts.Prefix}, log: opts.Log,
+		sinks: map[string]*sink{}, watchers: map[string]*watched{}, consumers: map[*consumer]struct{}{}, alive: newAlive(),
+	}
+	if b.store, err = openStore(opts, b.name); err != nil {
+		return nil, err
+	}
+	b.publishing = newLanes(b.store.publish, false)
+	b.working = newLanes(b.store.engine, false)
+	b.messages = newLanes(b.store.publish, true)
+	b.metrics = newMetrics(opts.Registry, b)
+	b.bell = newBell(b.name, func(message string) { b.send(context.Background(), b.keys.bell(), message) })
+	b.fan = newFan(opts.Queue, b.keys.live(""))
+	b.live = newLive(b.store.live, b.log, b.hear)
+	b.live.subscribe(b.keys.bell(), b.reconnected)
+	b.live.subscribe(b.keys.direct(b.name), b.reconnected)
+
+	ctx, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.running.Go(func() { b.bell.run(ctx) })
+	b.running.Go(func() { b.live.run(ctx) })
+	b.running.Go(func() { b.live.write(ctx) })
+	b.running.Go(func() { b.beat(ctx) })
+	b.running.Go(func() { b.probe(ctx) })
+	b.running.Go(func() { b.poll(ctx) })
+	return b, nil
+}
+
+// Name is this hub's, as it shows among a sink's consumers.
+func (b *Broker) Name() string { return b.name }
+
+// Close ends the broker. Its consumers and subscriptions should have been closed
+// before; what they still hold comes back to others after ack_wait. What was
+// accepted for publishing goes out first, unless ctx ends.
+func (b *Broker) Close(ctx context.Context) error {
+	b.mu.Lock()
+	again := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if again {
+		return nil
+	}
+	served := make(chan struct{})
+	go func() { // waited for below
+		b.serving.Wait()
+		close(served)
+	}()
+	var err error
+	select {
+	case <-served:
+	case <-ctx.Done():
+		err = fmt.Errorf("closing the broker: sinks are still in use: %w", ctx.Err())
+		b.abandon()
+	}
+	b.publishing.close()
+	b.resign(ctx)
+	b.stop()
+	b.live.close()
+	b.running.Wait()
+	b.working.close() // answers what the sinks still wait for
+	<-served
+	b.messages.close()
+	return errors.Join(err, b.store.close())
+}
+
+// abandon has the sinks end although they have consumers.
+func (b *Broker) abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.sinks {
+		s.refs = 0
+		s.post(func() { s.consumers = nil })
+	}
+}
+
+// hear takes what the pub/sub connection has received. It does not block.
+func (b *Broker) hear(channel, payload string) {
+	switch {
+	case strings.HasPrefix(channel, b.keys.live("")):
+		b.fan.deliver(channel, payload)
+	case channel == b.keys.bell():
+		b.onBell(payload)
+	default:
+		b.onNote(payload)
+	}
+}
+
+// reconnected: pub/sub was deaf for a while, so bells may have been lost.
+func (b *Broker) reconnected() {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, w := range b.watchers {
+		w.ring()
+	}
+}
+
+// onNote hears what was sent to this hub alone.
+func (b *Broker) onNote(note string) {
+	words := strings.Fields(note)
+	switch {
+	case len(words) == 1 && words[0] == noteProbe:
+		b.live.probed()
+	case len(words) > 3 && words[0] == noteAcked:
+		b.forget(words[1], words[2], words[3:])
+	}
+}
+
+// Notes on a hub's own channel.
+const (
+	noteProbe = "probe"
+	noteAcked = "acked" // sink, stream, ids: others have acknowledged them
+)
+
+// send publishes a message and waits until Redis has it.
+func (b *Broker) send(ctx context.Context, channel, message string) {
+	_ = b.messages.do(ctx, channel, &op{cmds: []cmder{command("publish", channel, message)}, bytes: len(message)})
+}
+
+// Consume attaches a consumer to a sink, which is made when it is new. What is
+// published after it has returned is delivered.
+//
+// Errors: CodeConflict when spec contradicts the stored sink, CodeUnavailable.
+func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consumer, error) {
+	config, err := b.define(ctx, spec, false)
+	if err != nil {
+		return nil, err
+	}
+	lasts := make(map[string]hub.ID, len(spec.Streams))
+	info := hub.ConsumerInfo{Config: config}
+	for _, stream := range spec.Streams {
+		last, met, err := b.attach(ctx, spec, stream)
+		if err != nil {
+			return nil, err
+		}
+		lasts[stream] = last
+		if spec.From != "" && !met {
+			info.Ignored = []string{"from"}
+		}
+	}
+	c := &consumer{
+		spec: spec, info: info, since: time.Now(),
+		attachments: map[string]*attachment{}, ready: make(chan struct{}, 1),
+	}
+	s, err := b.join(c, config.AckWait)
+	if err != nil {
+		return nil, err
+	}
+	added := make(chan struct{})
+	s.post(func() {
+		s.add(c, lasts)
+		close(added)
+	})
+	<-added
+	return c, nil
+}
+
+// join finds or starts the consumer's sink.
+func (b *Broker) join(c *consumer, ackWait time.Duration) (*sink, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, &hub.Error{Code: hub.CodeUnavailable, Detail: "the hub is shutting down", RetryAfter: retryAfter}
+	}
+	name := c.spec.Sink
+	s := b.sinks[name]
+	if s == nil {
+		s = newSink(b, name, ackWait)
+		b.sinks[name] = s
+		b.serving.Go(s.run)
+	}
+	s.refs++
+	b.consumers[c] = struct{}{}
+	c.sink = s
+	return s, nil
+}
+
+// leave takes a consumer off the books; its sink may end then.
+func (b *Broker) leave(c *consumer) {
+	b.mu.Lock()
+	c.sink.refs--
+	delete(b.consumers, c)
+	b.mu.Unlock()
+	c.sink.poke()
+}
+
+// retire forgets a sink that nobody here uses; false when somebody is coming.
+func (b *Broker) retire(s *sink) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.refs > 0 {
+		return false
+	}
+	delete(b.sinks, s.name)
+	return true
+}

@@ -1,0 +1,18 @@
+// Package broker is the engine on Redis: it publishes events into streams,
+// dispatches them to the consumers of sinks with leases, acks and redelivery,
+// and broadcasts messages to live subscribers. It knows no HTTP.
+//
+// Invariants:
+//   - Redis is the only truth about what is pending; what is in memory is an
+//     index of it that may be lost at any time.
+//   - A hub holds a fixed, small number of Redis connections, whatever it serves:
+//     no client has a blocking read of its own.
+//   - A write is sent once. A lost answer is CodeUnconfirmed, never a retry.
+//   - Nothing here waits for a socket: consumers and subscribers take what is
+//     theirs, and who doesn't take is not read for.
+//
+// Goroutines, all waited for by Broker.Close: one per lane (lane.go), which
+// commits what many callers want in one pipeline; one per sink in use (sink.go),
+// which owns all of that sink's state; the pub/sub receiver (live.go); the bell
+// ringer (bell.go); the heartbeat (hubs.go); the poll (poll.go).
+package broker

@@ -1,0 +1,90 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
+)
+
+// retryAfter is what clients are told to wait when Redis cannot be reached.
+const retryAfter = time.Second
+
+// failure turns an error of a Redis call into what a client may read: whether
+// the call certainly had no effect, or may have had.
+func failure(err error, doing string) error {
+	var known *hub.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return err
+	case outOfSpace(err):
+		return &hub.Error{Code: hub.CodeStorageFull, Detail: doing + ": Redis is out of memory or disk (maxmemory)", Err: err}
+	case notSent(err):
+		return unavailable(err, doing)
+	case isReply(err):
+		return &hub.Error{Code: hub.CodeInternal, Detail: doing + ": Redis refused the command; the hub's log has its words", Err: err}
+	}
+	return &hub.Error{
+		Code: hub.CodeUnconfirmed, RetryAfter: retryAfter, Err: err,
+		Detail: doing + ": Redis did not answer in time; it may have been done",
+	}
+}
+
+func unavailable(err error, doing string) *hub.Error {
+	return &hub.Error{
+		Code: hub.CodeUnavailable, RetryAfter: retryAfter, Err: err,
+		Detail: doing + ": Redis cannot be reached; nothing was done",
+	}
+}
+
+// notSent says whether the command certainly had no effect: no connection was
+// had for it, or Redis answered that it does not serve now.
+func notSent(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return true
+	}
+	if errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) || errors.Is(err, redis.ErrClosed) ||
+		errors.Is(err, errAbandoned) {
+		return true
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return true
+	}
+	return hasPrefix(err, "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS", "BUSY", "NOAUTH", "WRONGPASS", "UNKILLABLE", "ERR max number of clients")
+}
+
+func outOfSpace(err error) bool { return hasPrefix(err, "OOM", "MISCONF") }
+
+// isReply says whether Redis itself answered with this error.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+// isNoGroup says whether the group, or the whole stream, is gone.
+func isNoGroup(err error) bool { return hasPrefix(err, "NOGROUP", "UNBLOCKED") }
+
+func hasPrefix(err error, prefixes ...string) bool {
+	if !isReply(err) {
+		return false
+	}
+	text := err.Error()
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(text, prefix) || strings.Contains(text, "@user_script: "+prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// ended says whether ctx is over, as opposed to a failure worth telling.
+func ended(ctx context.Context) bool { return ctx.Err() != nil }

@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+const (
+	beatInterval = time.Second
+	hubTimeout   = 5 * time.Second  // without a heartbeat a hub is dead
+	consumersTTL = 15 * time.Second // of what a hub tells of its consumers
+	consumersAge = 4                // beats between two tellings
+)
+
+// alive is what this hub knows of the others. A hub is dead when it was not seen
+// for hubTimeout, in which this hub's own heartbeats all succeeded: after an
+// outage of Redis every heartbeat is old, and nobody is dead.
+type alive struct {
+	mu       sync.Mutex // protects the fields below
+	seen     map[string]time.Time
+	since    time.Time // first of an unbroken row of heartbeats
+	lastBeat time.Time
+}
+
+func newAlive() *alive { return &alive{seen: map[string]time.Time{}} }
+
+// beat notes the hubs that a heartbeat has found; gone says whether one that was
+// there is dead now.
+func (a *alive) beat(now time.Time, names []string) (gone bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	certain := a.certain(now)
+	if now.Sub(a.lastBeat) > 2*beatInterval {
+		a.since = now
+	}
+	a.lastBeat = now
+	for _, name := range names {
+		a.seen[name] = now
+	}
+	for name, at := range a.seen {
+		if now.Sub(at) > hubTimeout {
+			delete(a.seen, name)
+			gone = true
+		}
+	}
+	return gone || !certain && a.certain(now)
+}
+
+// certain says whether hubs that are not in seen are dead.
+func (a *alive) certain(now time.Time) bool {
+	return now.Sub(a.lastBeat) <= 2*beatInterval && a.lastBeat.Sub(a.since) >= hubTimeout
+}
+
+// args is what the reclaim script wants to know: whether the list is certain,
+// and the hubs that live.
+func (a *alive) args() []any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.certain(time.Now()) {
+		return []any{"0"}
+	}
+	args := []any{"1"}
+	for name := range a.seen {
+		args = append(args, name)
+	}
+	return args
+}
+
+func (a *alive) names() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := make([]string, 0, len(a.seen))
+	for name := range a.seen {
+		names = append(names, name)
+	}
+	return names
+}
+
+// beat tells the others that this hub is alive, and of its consumers.
+func (b *Broker) beat(ctx context.Context) {
+	ticker := time.NewTicker(beatInterval)
+	defer ticker.Stop()
+	told := false // of consumers, so that there is something to take back
+	for i := 0; ; i++ {
+		b.heartbeat(ctx)
+		if i%consumersAge == 0 {
+			told = b.tellConsumers(ctx, told)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (b *Broker) heartbeat(ctx context.Context) {
+	key := b.keys.hubs()
+	cmd := heartbeatScript.call([]string{key}, b.name, hubTimeout.Milliseconds())
+	if err := b.work(ctx, key, cmd); err != nil {
+		return // Ready and the metrics tell
+	}
+	names, err := cmd.StringSlice()
+	if err != nil || !b.alive.beat(time.Now(), names) {
+		return
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, s := range b.sinks {
+		s.post(func() {
+			now := time.Now()
+			for _, st := range s.streams {
+				st.lookAt(now)
+			}
+		})
+	}
+}
+
+// resign takes this hub off the list, so that nobody waits for its death.
+func (b *Broker) resign(ctx context.Context) {
+	_ = b.work(ctx, b.keys.hubs(), command("zrem", b.keys.hubs(), b.name))
+	_ = b.work(ctx, b.keys.consumers(b.name), command("del", b.keys.consumers(b.name)))
+}
+
+// tellConsumers writes down who is connected here, for other hubs to show.
+func (b *Broker) tellConsumers(ctx context.Context, told bool) bool {
+	list := b.ownConsumers("")
+	if len(list) == 0 && !told {
+		return false
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return told
+	}
+	key := b.keys.consumers(b.name)
+	_ = b.work(ctx, key, command("set", key, text, "px", consumersTTL.Milliseconds()))
+	return len(list) > 0
+}
+
+// ownConsumers lists the consumers on this hub, of one sink or of all ("").
+func (b *Broker) ownConsumers(name string) []hub.ConsumerStatus {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	list := []hub.ConsumerStatus{}
+	for c := range b.consumers {
+		if name != "" && c.spec.Sink != name {
+			continue
+		}
+		list = append(list, hub.ConsumerStatus{
+			Sink: c.spec.Sink, Consumer: c.spec.Label, Hub: b.name, Transport: "websocket",
+			InFlight: c.Held(), ConnectedSince: c.since.UTC().Truncate(time.Millisecond),
+		})
+	}
+	return list
+}

@@ -1,0 +1,36 @@
+package broker
+
+// keys makes the names of everything the hub keeps in Redis. All of a stream
+// shares the hash tag {stream}, so that scripts stay in one slot of a cluster.
+type keys struct{ prefix string }
+
+// log is the stream itself, with one consumer group per sink.
+func (k keys) log(stream string) string { return k.prefix + "{" + stream + "}:log" }
+
+// sinkState is a hash: per sink and stream, the recorded cursor and counters.
+func (k keys) sinkState(stream, sink string) string {
+	return k.prefix + "{" + stream + "}:sink:" + sink
+}
+
+// retry is a sorted set: ids that nobody holds, by the time they are due.
+func (k keys) retry(stream, sink string) string {
+	return k.prefix + "{" + stream + "}:retry:" + sink
+}
+
+// sink is a hash: the settings of a sink, and one field per stream of it.
+func (k keys) sink(name string) string { return k.prefix + "sink:" + name }
+
+// hubs is a sorted set: the live hubs by their last heartbeat, in Redis's time.
+func (k keys) hubs() string { return k.prefix + "hubs" }
+
+// consumers is what one hub tells of the consumers connected to it.
+func (k keys) consumers(hubName string) string { return k.prefix + "consumers:" + hubName }
+
+// bell is the pub/sub channel that every hub listens to.
+func (k keys) bell() string { return k.prefix + "bell" }
+
+// direct is the pub/sub channel of one hub: its probe, and notes for it.
+func (k keys) direct(hubName string) string { return k.prefix + "bell:" + hubName }
+
+// live is the pub/sub channel behind a broadcast channel.
+func (k keys) live(channel string) string { return k.prefix + "live:" + channel }

@@ -1,0 +1,303 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
+)
+
+// The live path is probed through Redis all the time: go-redis does not notice a
+// half-open subscription (160 s deaf, measured).
+const (
+	probeInterval = time.Second
+	probeSilence  = 3 * time.Second // then the connection is rebuilt
+)
+
+// live is the hub's one pub/sub connection. What is wanted is kept apart from
+// what the present connection has been told, so a new connection takes up where
+// the old one was.
+type live struct {
+	client redis.UniversalClient
+	log    *slog.Logger
+	hear   func(channel, payload string) // must not block
+
+	mu       sync.Mutex               // protects the fields below
+	channels map[string]*subscription // desired state
+	dirty    map[string]struct{}      // channels of which the connection may have to be told
+	conn     *redis.PubSub            // nil while there is none
+
+	changed chan struct{} // one slot: desired state differs from what was sent
+	heard   atomic.Int64  // when the last probe came back, Unix ns; 0 for never
+	built   atomic.Int64  // when conn was made, Unix ns
+}
+
+// subscription is one Redis channel.
+type subscription struct {
+	wanted    bool
+	sent      bool          // SUBSCRIBE is the last the connection was told of it
+	expected  int           // confirmations to come
+	confirmed chan struct{} // closed once Redis has confirmed it
+	open      bool          // confirmed is not closed
+	lost      func()        // called when the channel was deaf for a while; must not block
+	before    bool          // was confirmed earlier, and has been wanted since
+}
+
+func newLive(client redis.UniversalClient, log *slog.Logger, hear func(channel, payload string)) *live {
+	return &live{
+		client: client, log: log, hear: hear,
+		channels: map[string]*subscription{}, dirty: map[string]struct{}{}, changed: make(chan struct{}, 1),
+	}
+}
+
+// subscribe wants a channel from now on. The channel returned is closed once
+// Redis has confirmed it: what is published later is heard.
+func (l *live) subscribe(channel string, lost func()) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.channels[channel]
+	if s == nil {
+		s = &subscription{}
+		l.channels[channel] = s
+	}
+	s.wanted, s.lost = true, lost
+	if !s.sent {
+		s.reopen()
+	}
+	l.dirty[channel] = struct{}{}
+	wake(l.changed)
+	return s.confirmed
+}
+
+// reopen: what comes is to be waited for.
+func (s *subscription) reopen() {
+	if !s.open {
+		s.confirmed, s.open = make(chan struct{}), true
+	}
+}
+
+func (l *live) unsubscribe(channel string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.channels[channel]; s != nil {
+		s.wanted, s.before = false, false
+		l.dirty[channel] = struct{}{}
+		wake(l.changed)
+	}
+}
+
+// write tells the connection what has changed; changes that come while it
+// writes go together.
+func (l *live) write(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.changed:
+		}
+		conn, on, off := l.changes()
+		var err error
+		if len(on) > 0 {
+			err = conn.Subscribe(ctx, on...)
+		}
+		if len(off) > 0 && err == nil {
+			err = conn.Unsubscribe(ctx, off...)
+		}
+		if err != nil {
+			_ = conn.Close() // run makes a new one
+		}
+	}
+}
+
+func (l *live) changes() (conn *redis.PubSub, on, off []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil {
+		return nil, nil, nil // dial starts over
+	}
+	for channel := range l.dirty {
+		switch s := l.channels[channel]; {
+		case s == nil:
+		case s.wanted && !s.sent:
+			s.sent = true
+			s.expected++
+			on = append(on, channel)
+		case !s.wanted && s.sent:
+			s.sent = false
+			off = append(off, channel)
+			l.drop(channel, s)
+		case !s.wanted:
+			l.drop(channel, s)
+		}
+	}
+	clear(l.dirty)
+	return l.conn, on, off
+}
+
+// drop forgets a channel that nobody wants and nothing is expected of.
+func (l *live) drop(channel string, s *subscription) {
+	if !s.wanted && !s.sent && s.expected == 0 {
+		delete(l.channels, channel)
+	}
+}
+
+// run keeps a connection and hears what comes over it.
+func (l *live) run(ctx context.Context) {
+	for failures := 0; !ended(ctx); {
+		err := l.receive(ctx, l.dial(ctx))
+		if ended(ctx) {
+			return
+		}
+		if l.fresh() {
+			failures = 0
+		}
+		if failures++; failures == 1 {
+			l.log.Warn("the pub/sub connection to Redis is lost, making a new one", slog.Any("error", err))
+		}
+		wait := min(50*time.Millisecond<<min(failures, 10), 2*time.Second)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait/2)):
+		}
+	}
+}
+
+// dial opens a connection and has it subscribed to all that is wanted.
+func (l *live) dial(ctx context.Context) *redis.PubSub {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for channel, s := range l.channels {
+		s.sent, s.expected = false, 0
+		s.reopen()
+		l.dirty[channel] = struct{}{}
+		l.drop(channel, s)
+	}
+	l.conn = l.client.Subscribe(ctx) // connects with the first channel
+	l.built.Store(time.Now().UnixNano())
+	wake(l.changed)
+	return l.conn
+}
+
+func (l *live) receive(ctx context.Context, conn *redis.PubSub) error {
+	defer func() {
+		l.mu.Lock()
+		l.conn = nil
+		l.mu.Unlock()
+		_ = conn.Close()
+	}()
+	for {
+		message, err := conn.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch m := message.(type) {
+		case *redis.Message:
+			l.hear(m.Channel, m.Payload)
+		case *redis.Subscription:
+			if m.Kind != "subscribe" {
+				continue
+			}
+			lost, err := l.confirm(m.Channel)
+			if err != nil {
+				return err
+			}
+			if lost != nil {
+				lost()
+			}
+		}
+	}
+}
+
+var errResubscribed = errors.New("the connection was replaced without a word")
+
+// confirm notes that Redis has taken a subscription; lost is to be called when
+// the channel was deaf before. A confirmation that nobody waits for means that
+// go-redis has reconnected by itself, and messages were missed.
+func (l *live) confirm(channel string) (lost func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.channels[channel]
+	if s == nil || s.expected == 0 {
+		return nil, errResubscribed
+	}
+	if s.expected--; s.expected > 0 || !s.wanted {
+		l.drop(channel, s)
+		return nil, nil
+	}
+	if s.open {
+		s.open = false
+		close(s.confirmed)
+	}
+	if s.before {
+		lost = s.lost
+	}
+	s.before = true
+	return lost, nil
+}
+
+// probed notes that a probe has come back.
+func (l *live) probed() { l.heard.Store(time.Now().UnixNano()) }
+
+// age is the time since the last probe came back, or since there is a connection
+// that none has come over; ok is false before the first.
+func (l *live) age() (age time.Duration, ok bool) {
+	heard := l.heard.Load()
+	return time.Since(time.Unix(0, heard)), heard != 0
+}
+
+// fresh says whether the live path works.
+func (l *live) fresh() bool {
+	age, ok := l.age()
+	return ok && age < probeSilence
+}
+
+// silent says whether the connection has had its time and nothing was heard.
+func (l *live) silent() bool {
+	return !l.fresh() && time.Since(time.Unix(0, l.built.Load())) > probeSilence
+}
+
+// close ends the connection, so that run can end.
+func (l *live) close() {
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close()
+	}
+}
+
+// probe sends a message to this hub itself every second, through the path that
+// broadcasts take, and has the connection rebuilt when none comes back.
+func (b *Broker) probe(ctx context.Context) {
+	ticker := time.NewTicker(probeInterval)
+	defer ticker.Stop()
+	for {
+		b.notify(b.keys.direct(b.name), noteProbe)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if b.live.silent() {
+			b.live.close()
+		}
+	}
+}
+
+// Ready says why this hub cannot publish and deliver right now, or nil.
+func (b *Broker) Ready(ctx context.Context) error {
+	if err := b.work(ctx, b.keys.hubs(), command("exists", b.keys.hubs())); err != nil {
+		return failure(err, "asking Redis")
+	}
+	if !b.live.fresh() {
+		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent: no probe came back over pub/sub for " + probeSilence.String()}
+	}
+	return nil
+}

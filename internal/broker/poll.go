@@ -1,0 +1,90 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+
+	"eventhub/internal/hub"
+)
+
+// The poll finds what no bell has told: bells that were lost, and events that
+// other programs add. On one Redis it is a single XREAD over all streams in use,
+// every second. On Cluster each stream needs its own, so they take turns.
+const (
+	pollInterval = time.Second
+	pollCluster  = 20 // streams a second
+)
+
+func (b *Broker) poll(ctx context.Context) {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	turn := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		streams, lasts := b.polled()
+		if len(streams) == 0 {
+			continue
+		}
+		if !b.store.cluster {
+			b.pollOnce(ctx, streams, lasts)
+			continue
+		}
+		for range min(pollCluster, len(streams)) {
+			i := turn % len(streams)
+			b.pollOnce(ctx, streams[i:i+1], lasts[i:i+1])
+			turn++
+		}
+	}
+}
+
+func (b *Broker) polled() (streams []string, lasts []hub.ID) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for name, w := range b.watchers {
+		w.mu.Lock()
+		streams, lasts = append(streams, name), append(lasts, w.last)
+		w.mu.Unlock()
+	}
+	return streams, lasts
+}
+
+func (b *Broker) pollOnce(ctx context.Context, streams []string, lasts []hub.ID) {
+	args := []any{"xread", "count", 1, "streams"}
+	byKey := make(map[string]string, len(streams))
+	for _, stream := range streams {
+		key := b.keys.log(stream)
+		byKey[key] = stream
+		args = append(args, key)
+	}
+	for _, last := range lasts {
+		args = append(args, last.String())
+	}
+	cmd := command(args...)
+	if err := b.work(ctx, b.keys.log(streams[0]), cmd); err != nil {
+		return // redis.Nil: nothing new; anything else shows where it matters
+	}
+	answer, err := cmd.Slice()
+	if err != nil {
+		return
+	}
+	for _, item := range answer {
+		pair, _ := item.([]any)
+		if len(pair) != 2 {
+			continue
+		}
+		key, _ := pair[0].(string)
+		entries, _ := pair[1].([]any)
+		for _, entry := range entries {
+			if id, _, ok := decodeEntry(byKey[key], entry); ok {
+				b.seen(byKey[key], id)
+				b.ring(byKey[key])
+			}
+		}
+	}
+}
+

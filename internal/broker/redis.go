@@ -1,0 +1,234 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// The time limits of a Redis call. A publish must be answered within 3 s, come
+// what may, so dialling and one exchange together take less than that.
+const (
+	dialTimeout = 1 * time.Second
+	callTimeout = 1500 * time.Millisecond
+)
+
+// Connections per pool, and per node on Cluster. The engine's are shared by all
+// sinks through lanes, so they need not grow with them.
+const (
+	publishConns = 3
+	engineConns  = 6
+	liveConns    = 2
+)
+
+// redisConfig is HUB_REDIS_URL taken apart.
+type redisConfig struct {
+	addrs              []string
+	master             string // Sentinel's name for the primary
+	cluster            bool
+	db                 int
+	username, password string
+	sentinelUsername   string
+	sentinelPassword   string
+	tls                *tls.Config
+}
+
+// parseRedisURL reads
+//
+//	redis://[user:password@]host[:port][/db]
+//	redis+sentinel://[user:password@]host[:port],…/master[?db=&sentinel_username=&sentinel_password=]
+//	redis+cluster://[user:password@]host[:port],…
+//
+// each also as rediss… for TLS. net/url is of no use here: it refuses several
+// host:port pairs.
+func parseRedisURL(text string) (redisConfig, error) {
+	var c redisConfig
+	scheme, rest, _ := strings.Cut(text, "://")
+	rest, query, _ := strings.Cut(rest, "?")
+	authority, path, _ := strings.Cut(rest, "/")
+	defaultPort := "6379"
+	switch scheme {
+	case "redis", "rediss":
+	case "redis+sentinel", "rediss+sentinel":
+		c.master, path = path, ""
+		if c.master == "" {
+			return c, errors.New("Redis URL: the path must name the Sentinel master, such as redis+sentinel://host:26379/mymaster")
+		}
+		defaultPort = "26379"
+	case "redis+cluster", "rediss+cluster":
+		c.cluster = true
+	default:
+		return c, fmt.Errorf("Redis URL: unknown scheme %q: want redis, redis+sentinel or redis+cluster, or rediss… for TLS", scheme)
+	}
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		if err := c.userinfo(authority[:at]); err != nil {
+			return c, err
+		}
+		authority = authority[at+1:]
+	}
+	for _, host := range strings.Split(authority, ",") {
+		if host == "" {
+			return c, errors.New("Redis URL: a host is missing")
+		}
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), defaultPort)
+		}
+		c.addrs = append(c.addrs, host)
+	}
+	if len(c.addrs) > 1 && c.master == "" && !c.cluster {
+		return c, fmt.Errorf("Redis URL: %s takes one host; several need redis+sentinel or redis+cluster", scheme)
+	}
+	if strings.HasPrefix(scheme, "rediss") {
+		c.tls = &tls.Config{MinVersion: tls.VersionTLS12} // no ServerName: each address is checked against its own
+	}
+	if err := c.query(query); err != nil {
+		return c, err
+	}
+	if path != "" {
+		db, err := strconv.Atoi(path)
+		if err != nil || db < 0 || c.cluster && db > 0 {
+			return c, fmt.Errorf("Redis URL: %q is not a database number (a cluster has none)", path)
+		}
+		c.db = db
+	}
+	return c, nil
+}
+
+func (c *redisConfig) userinfo(text string) error {
+	user, password, _ := strings.Cut(text, ":")
+	var err1, err2 error
+	c.username, err1 = url.PathUnescape(user)
+	c.password, err2 = url.PathUnescape(password)
+	if err1 != nil || err2 != nil {
+		return errors.New("Redis URL: user and password must be percent-encoded")
+	}
+	return nil
+}
+
+func (c *redisConfig) query(text string) error {
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return errors.New("Redis URL: the query is malformed")
+	}
+	for name := range values {
+		value := values.Get(name)
+		switch {
+		case name == "db" && c.master != "":
+			if c.db, err = strconv.Atoi(value); err != nil || c.db < 0 {
+				return fmt.Errorf("Redis URL: db=%q is not a database number", value)
+			}
+		case name == "sentinel_username" && c.master != "":
+			c.sentinelUsername = value
+		case name == "sentinel_password" && c.master != "":
+			c.sentinelPassword = value
+		default:
+			return fmt.Errorf("Redis URL: unknown parameter %q", name)
+		}
+	}
+	return nil
+}
+
+// client opens one pool. name shows in CLIENT LIST; size is per node.
+//
+// Retries are off: go-redis would send a write again whose answer was lost, and
+// so store an event twice (measured).
+func (c redisConfig) client(name string, size int) redis.UniversalClient {
+	options := &redis.UniversalOptions{
+		Addrs: c.addrs, MasterName: c.master, DB: c.db, ClientName: name,
+		Username: c.username, Password: c.password,
+		SentinelUsername: c.sentinelUsername, SentinelPassword: c.sentinelPassword,
+		Protocol: 2, DisableIdentity: true,
+		MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: dialTimeout, ReadTimeout: callTimeout, WriteTimeout: callTimeout,
+		PoolTimeout: dialTimeout, PoolSize: size, MaxActiveConns: size, PipelinePoolSize: -1,
+		ConnMaxIdleTime:       -1,
+		ContextTimeoutEnabled: true,
+		TLSConfig:             c.tls,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+	switch {
+	case c.cluster:
+		cluster := options.Cluster()
+		cluster.ClusterStateReloadInterval = time.Second // a failover is noticed in 5 s rather than 56 (measured)
+		return redis.NewClusterClient(cluster)
+	case c.master != "":
+		return redis.NewFailoverClient(options.Failover())
+	}
+	return redis.NewClient(options.Simple())
+}
+
+// store is the hub's way to one Redis, whatever its kind.
+type store struct {
+	publish redis.UniversalClient // publishing only: the engine's load must not delay it
+	engine  redis.UniversalClient
+	live    redis.UniversalClient // the one pub/sub connection
+	cluster bool
+}
+
+func openStore(opts Options, hubName string) (*store, error) {
+	config, err := parseRedisURL(opts.RedisURL)
+	if err != nil {
+		return nil, err
+	}
+	if opts.RedisPassword != "" {
+		config.password = opts.RedisPassword
+	}
+	if len(opts.RedisCA) > 0 {
+		if config.tls == nil {
+			return nil, errors.New("a certificate authority for Redis is set, but its URL has no TLS (rediss…)")
+		}
+		config.tls.RootCAs = x509.NewCertPool()
+		if !config.tls.RootCAs.AppendCertsFromPEM(opts.RedisCA) {
+			return nil, errors.New("the certificate authority for Redis has no PEM certificate in it")
+		}
+	}
+	return &store{
+		publish: config.client(hubName, publishConns),
+		engine:  config.client(hubName, engineConns),
+		live:    config.client(hubName, liveConns),
+		cluster: config.cluster,
+	}, nil
+}
+
+func (s *store) close() error {
+	return errors.Join(s.publish.Close(), s.engine.Close(), s.live.Close())
+}
+
+// shard names the node that client would send key's commands to; "" where there
+// is only one.
+func shard(ctx context.Context, client redis.UniversalClient, key string) (string, *redis.Client, error) {
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return "", nil, nil
+	}
+	node, err := cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return "", nil, err
+	}
+	return node.Options().Addr, node, nil
+}
+
+// once is a command that must not be sent twice, not even by ClusterClient,
+// whose redirects retry where MaxRetries says not to.
+type once struct {
+	*redis.Cmd
+	source string // of the script, for EVALSHA
+}
+
+func (once) NoRetry() bool { return true }
+
+// command builds a command for a lane. go-redis finds the key of those used
+// here by their name.
+func command(args ...any) once { return once{Cmd: redis.NewCmd(context.Background(), args...)} }

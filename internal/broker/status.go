@@ -1,0 +1,142 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// Status tells where a sink stands. Its figures are Redis's at this moment;
+// consumers of other hubs may be 5 s old.
+//
+// Errors: CodeSinkNotFound, CodeUnavailable.
+func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error) {
+	status := hub.SinkStatus{Sink: name}
+	key := b.keys.sink(name)
+	cmd := command("hgetall", key)
+	if err := b.work(ctx, key, cmd); err != nil {
+		return status, failure(err, "reading the sink")
+	}
+	fields, err := cmd.StringSlice()
+	if err != nil {
+		return status, failure(err, "reading the sink")
+	}
+	if len(fields) == 0 {
+		return status, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", name)
+	}
+	status.Config = sinkConfig(fields)
+	for _, stream := range status.Config.Streams {
+		figures, err := b.figures(ctx, name, stream)
+		if err != nil {
+			return status, err
+		}
+		status.Streams = append(status.Streams, figures)
+	}
+	status.Consumers = b.allConsumers(ctx, name)
+	return status, nil
+}
+
+// figures reads a sink's place in one stream. A group that is gone counts as
+// one that has read nothing: it is made again when it is used.
+func (b *Broker) figures(ctx context.Context, sink, stream string) (hub.SinkStreamStatus, error) {
+	figures := hub.SinkStreamStatus{Stream: stream}
+	key := b.keys.log(stream)
+	cmd := statsScript.call([]string{key, b.keys.sinkState(stream, sink)}, sink)
+	if err := b.work(ctx, key, cmd); err != nil {
+		return figures, failure(err, "reading the sink's figures")
+	}
+	answer, _ := cmd.Slice()
+	if len(answer) != 8 {
+		return figures, nil
+	}
+	length, lag, pending := number(answer[0]), number(answer[4]), number(answer[5])
+	figures.Pending = pending
+	figures.OldestPending = time.Duration(number(answer[6])) * time.Millisecond
+	figures.Redelivered = number(answer[7])
+	first, err1 := parseAny(answer[1])
+	last, err2 := parseAny(answer[2])
+	delivered, err3 := parseAny(answer[3])
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		return figures, failure(err, "reading the sink's figures")
+	}
+	switch {
+	case length == 0 || delivered.Compare(last) >= 0:
+	case delivered.Compare(first) < 0:
+		figures.Lag = length
+	case lag >= 0 && !b.opts.CountLag:
+		figures.Lag = lag
+	default:
+		// Redis does not know the lag of a group made in mid-stream, or after a
+		// deletion behind it.
+		count, err := b.count(ctx, key, delivered)
+		if err != nil {
+			return figures, err
+		}
+		figures.Lag = count
+	}
+	return figures, nil
+}
+
+// count counts the entries behind an id, in pieces that do not hold Redis up.
+func (b *Broker) count(ctx context.Context, key string, after hub.ID) (int64, error) {
+	const piece = 1000
+	var total int64
+	for {
+		cmd := countScript.call([]string{key}, after.String(), piece)
+		if err := b.work(ctx, key, cmd); err != nil {
+			return 0, failure(err, "counting what a sink has not read")
+		}
+		answer, _ := cmd.Slice()
+		if len(answer) != 2 {
+			return total, nil
+		}
+		last, err := parseAny(answer[1])
+		if err != nil {
+			return 0, failure(err, "counting what a sink has not read")
+		}
+		if total += number(answer[0]); last == after {
+			return total, nil
+		}
+		after = last
+	}
+}
+
+func number(v any) int64 {
+	n, _ := v.(int64)
+	return n
+}
+
+func parseAny(v any) (hub.ID, error) {
+	text, _ := v.(string)
+	return hub.ParseID(text)
+}
+
+// allConsumers lists a sink's consumers on all hubs, the longest connected
+// first. What other hubs told and cannot be read now is left out.
+func (b *Broker) allConsumers(ctx context.Context, name string) []hub.ConsumerStatus {
+	list := b.ownConsumers(name)
+	for _, other := range b.alive.names() {
+		if other == b.name {
+			continue
+		}
+		key := b.keys.consumers(other)
+		cmd := command("get", key)
+		if b.work(ctx, key, cmd) != nil {
+			continue
+		}
+		text, _ := cmd.Text()
+		var told []hub.ConsumerStatus
+		_ = json.Unmarshal([]byte(text), &told)
+		for _, c := range told {
+			if c.Sink == name {
+				list = append(list, c)
+			}
+		}
+	}
+	slices.SortFunc(list, func(x, y hub.ConsumerStatus) int { return x.ConnectedSince.Compare(y.ConnectedSince) })
+	return list
+}

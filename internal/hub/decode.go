@@ -1,0 +1,279 @@
+package hub
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits bounds what one request may publish. The zero value allows nothing:
+// use DefaultLimits where no configuration is at hand.
+type Limits struct {
+	EventBytes  int // data of one event: the JSON value, or the decoded payload
+	BatchEvents int // events of one request
+	BatchBytes  int // bytes of one request
+}
+
+// DefaultLimits are the documented defaults.
+var DefaultLimits = Limits{EventBytes: 1 << 20, BatchEvents: 1000, BatchBytes: 8 << 20}
+
+// maxHeaderBytes bounds the headers of one event, as JSON: they are for trace
+// ids and the like, the payload belongs into data.
+const maxHeaderBytes = 16 << 10
+
+// DecodeEvents reads one event object, or an array of them (batch is true
+// then), as it stands in a publish request. The events share memory with body.
+// The error is an *Error that lists every fault with its JSON pointer.
+func DecodeEvents(body []byte, lim Limits) (events []Event, batch bool, err error) {
+	if len(body) > lim.BatchBytes {
+		return nil, false, TooLargeBody(lim)
+	}
+	if err := checkJSON(body); err != nil {
+		return nil, false, err
+	}
+	d := decoder{limits: lim}
+	switch body[skipSpace(body, 0)] {
+	case '{':
+		events = []Event{d.event("", body[skipSpace(body, 0):])}
+	case '[':
+		batch = true
+		eachElement(body, func(value []byte) {
+			at := "/" + strconv.Itoa(d.seen)
+			if d.seen++; d.seen > lim.BatchEvents || d.full() {
+				return
+			}
+			events = append(events, d.event(at, value))
+		})
+		if d.seen > lim.BatchEvents {
+			return nil, true, Errorf(CodePayloadTooLarge,
+				"the batch has %d events, at most %d are allowed (HUB_MAX_BATCH_EVENTS)", d.seen, lim.BatchEvents)
+		}
+		if d.seen == 0 {
+			return nil, true, Errorf(CodeInvalidRequest, "the array is empty: send at least one event")
+		}
+	default:
+		return nil, false, Errorf(CodeInvalidRequest, `want an event object such as {"type":"order.created","data":{"id":1}}, or an array of them`)
+	}
+	if err := d.err(); err != nil {
+		return nil, batch, err
+	}
+	return events, batch, nil
+}
+
+// TooLargeBody is the answer to a request of more bytes than lim allows.
+func TooLargeBody(lim Limits) *Error {
+	return Errorf(CodePayloadTooLarge, "the request is larger than %d bytes (HUB_MAX_BATCH_BYTES)", lim.BatchBytes)
+}
+
+// checkJSON makes sure that body is one JSON value in valid UTF-8.
+func checkJSON(body []byte) *Error {
+	if !utf8.Valid(body) {
+		return Errorf(CodeInvalidRequest, "the body is not valid UTF-8 (binary payloads go into data_base64)")
+	}
+	if json.Valid(body) {
+		return nil
+	}
+	var syntax *json.SyntaxError
+	var any json.RawMessage
+	if err := json.Unmarshal(body, &any); errors.As(err, &syntax) {
+		return Errorf(CodeInvalidRequest, "the body is not valid JSON: %s at byte %d", syntax, syntax.Offset)
+	}
+	return Errorf(CodeInvalidRequest, "the body is not valid JSON")
+}
+
+// maxFaults bounds the list of an error: a wrong program makes the same
+// mistake in all of its events.
+const maxFaults = 100
+
+// decoder collects the faults of one request.
+type decoder struct {
+	limits   Limits
+	seen     int // elements of the array so far
+	tooLarge bool
+	faults   []Fault
+}
+
+func (d *decoder) full() bool { return len(d.faults) >= maxFaults }
+
+func (d *decoder) fault(pointer, format string, args ...any) {
+	if !d.full() {
+		d.faults = append(d.faults, Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (d *decoder) err() error {
+	if len(d.faults) == 0 {
+		return nil
+	}
+	code := CodeInvalidRequest
+	if d.tooLarge {
+		code = CodePayloadTooLarge
+	}
+	return &Error{Code: code, Detail: "nothing was stored: " + d.faults[0].Pointer + " " + d.faults[0].Detail, Faults: d.faults}
+}
+
+func (d *decoder) event(at string, value []byte) Event {
+	var e Event
+	if value[0] != '{' {
+		d.fault(at, "is not an object")
+		return e
+	}
+	var seen [7]bool
+	eachMember(value, func(name string, value []byte) {
+		field := eventField(name)
+		if field < 0 {
+			d.fault(at+"/"+pointerEscape(name), "is not a known field (type, topic, key, data, data_base64, content_type, headers)")
+			return
+		}
+		if seen[field] {
+			d.fault(at+"/"+name, "is given twice")
+		}
+		seen[field] = true
+		d.member(&e, at+"/"+name, name, value)
+	})
+	switch hasJSON, hasBinary := seen[eventField("data")], seen[eventField("data_base64")]; {
+	case hasJSON && hasBinary:
+		d.fault(at+"/data_base64", "and data are both given: an event has one payload")
+	case !hasJSON && !hasBinary:
+		d.fault(at+"/data", "is missing (null is a value; or send data_base64)")
+	case hasBinary && e.ContentType == "":
+		e.ContentType = "application/octet-stream"
+	}
+	return e
+}
+
+func eventField(name string) int {
+	switch name {
+	case "type":
+		return 0
+	case "topic":
+		return 1
+	case "key":
+		return 2
+	case "data":
+		return 3
+	case "data_base64":
+		return 4
+	case "content_type":
+		return 5
+	case "headers":
+		return 6
+	}
+	return -1
+}
+
+func (d *decoder) member(e *Event, at, name string, value []byte) {
+	switch name {
+	case "type":
+		e.Type = d.label(at, value)
+	case "topic":
+		e.Topic = d.label(at, value)
+	case "key":
+		e.Key = d.label(at, value)
+	case "content_type":
+		e.ContentType = d.label(at, value)
+		if value[0] == '"' && !strings.Contains(e.ContentType, "/") {
+			d.fault(at, "is not a media type such as text/plain")
+		}
+	case "headers":
+		e.Headers = d.headers(at, value)
+	case "data":
+		d.size(at, len(value))
+		e.Data = OneLine(value)
+	case "data_base64":
+		e.Data, e.Binary = d.base64(at, value), true
+	}
+}
+
+func (d *decoder) label(at string, value []byte) string {
+	if value[0] != '"' {
+		d.fault(at, "is not a string")
+		return ""
+	}
+	s := unquote(value)
+	if reason := checkLabel(s); reason != "" {
+		d.fault(at, "%s", reason)
+	}
+	return s
+}
+
+func (d *decoder) size(at string, n int) {
+	if n > d.limits.EventBytes {
+		d.tooLarge = true
+		d.fault(at, "is %d bytes long, at most %d are allowed (HUB_MAX_EVENT_BYTES)", n, d.limits.EventBytes)
+	}
+}
+
+func (d *decoder) base64(at string, value []byte) []byte {
+	if value[0] != '"' {
+		d.fault(at, "is not a string")
+		return nil
+	}
+	data, err := base64.StdEncoding.DecodeString(unquote(value))
+	if err != nil {
+		d.fault(at, "is not standard base64 with padding (RFC 4648 §4)")
+		return nil
+	}
+	d.size(at, len(data))
+	return data
+}
+
+// headers checks an object of strings and returns it without white space.
+func (d *decoder) headers(at string, value []byte) []byte {
+	if value[0] != '{' {
+		d.fault(at, "is not an object of strings")
+		return nil
+	}
+	if len(value) > maxHeaderBytes {
+		d.tooLarge = true
+		d.fault(at, "are %d bytes long, at most %d are allowed", len(value), maxHeaderBytes)
+		return nil
+	}
+	names := map[string]bool{}
+	eachMember(value, func(name string, value []byte) {
+		here := at + "/" + pointerEscape(name)
+		switch reason := checkLabel(name); {
+		case name == "" || reason != "":
+			d.fault(here, "is not a header name: up to %d bytes without control characters", maxLabel)
+		case names[name]:
+			d.fault(here, "is given twice")
+		case value[0] != '"':
+			d.fault(here, "is not a string")
+		case strings.ContainsFunc(unquote(value), isControl):
+			d.fault(here, "contains a control character")
+		}
+		names[name] = true
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	return compact(value)
+}
+
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
+
+// OneLine is the JSON value without line breaks between its tokens, so that it fits into
+// one line of NDJSON or of an event stream. What has none is passed through.
+func OneLine(value []byte) []byte {
+	if bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, '\r') < 0 {
+		return value
+	}
+	return compact(value)
+}
+
+func compact(value []byte) []byte {
+	var buf bytes.Buffer
+	buf.Grow(len(value))
+	_ = json.Compact(&buf, value) // cannot fail: value is valid
+	return buf.Bytes()
+}
+
+// pointerEscape writes a name as one token of a JSON pointer.
+func pointerEscape(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(clip(name))
+}

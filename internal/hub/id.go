@@ -1,0 +1,100 @@
+package hub
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ID places an event in its stream: a Redis stream id, written "<ms>-<seq>".
+// Ids of one stream grow in publish order.
+type ID struct {
+	MS, Seq uint64
+}
+
+// MaxID is at or after every id there can be.
+var MaxID = ID{MS: math.MaxUint64, Seq: math.MaxUint64}
+
+// ParseID reads "<ms>-<seq>"; both numbers are needed.
+func ParseID(s string) (ID, error) {
+	ms, seq, ok := strings.Cut(s, "-")
+	if !ok {
+		return ID{}, fmt.Errorf("%q is not an event id: want <milliseconds>-<sequence>", clip(s))
+	}
+	m, err := parseDigits(ms)
+	if err != nil {
+		return ID{}, fmt.Errorf("%q is not an event id: %w", clip(s), err)
+	}
+	n, err := parseDigits(seq)
+	if err != nil {
+		return ID{}, fmt.Errorf("%q is not an event id: %w", clip(s), err)
+	}
+	return ID{MS: m, Seq: n}, nil
+}
+
+// parseDigits is strconv.ParseUint without the signs and underscores.
+func parseDigits(s string) (uint64, error) {
+	if s == "" || s[0] < '0' || s[0] > '9' {
+		return 0, fmt.Errorf("want digits")
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("want a number below 2^64")
+	}
+	return n, nil
+}
+
+// Append appends the id's text to dst.
+func (id ID) Append(dst []byte) []byte {
+	dst = strconv.AppendUint(dst, id.MS, 10)
+	dst = append(dst, '-')
+	return strconv.AppendUint(dst, id.Seq, 10)
+}
+
+func (id ID) String() string {
+	var buf [41]byte
+	return string(id.Append(buf[:0]))
+}
+
+// Compare is negative when id comes before other, zero when they are equal.
+func (id ID) Compare(other ID) int {
+	switch {
+	case id.MS < other.MS:
+		return -1
+	case id.MS > other.MS:
+		return 1
+	case id.Seq < other.Seq:
+		return -1
+	case id.Seq > other.Seq:
+		return 1
+	}
+	return 0
+}
+
+// Before is the id just before this one; the zero id has none and returns
+// itself.
+func (id ID) Before() ID {
+	switch {
+	case id.Seq > 0:
+		return ID{MS: id.MS, Seq: id.Seq - 1}
+	case id.MS > 0:
+		return ID{MS: id.MS - 1, Seq: math.MaxUint64}
+	}
+	return id
+}
+
+// Time is the millisecond part of the id, in UTC.
+func (id ID) Time() time.Time {
+	return time.UnixMilli(int64(min(id.MS, math.MaxInt64))).UTC()
+}
+
+// clip bounds what of a caller's text an error repeats.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

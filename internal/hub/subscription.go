@@ -1,0 +1,26 @@
+package hub
+
+import "context"
+
+// Subscription is one subscriber to broadcast channels.
+type Subscription interface {
+	// Next blocks until messages wait, and returns all of them, oldest first.
+	// It returns ctx's error, or an *Error once the subscription has ended:
+	// CodeSlowConsumer when messages came faster than they were taken.
+	Next(ctx context.Context) (Messages, error)
+
+	// Close ends the subscription. It is idempotent.
+	Close()
+}
+
+// Messages is what has come for a subscriber.
+type Messages struct {
+	Gaps   []Gap    // before the events
+	Events [][]byte // each the JSON of one event; shared, do not write to them
+}
+
+// Gap says that events may have been missed.
+type Gap struct {
+	Channel string
+	Reason  string // "redis_reconnect": the hub was cut off from Redis
+}

@@ -1,0 +1,179 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A Proxy forwards TCP connections to a Redis server and breaks them on demand.
+// It reads no more of the protocol than the name of a request. A cluster cannot
+// be put behind it, for its nodes name one another's real addresses.
+//
+// All methods may be called from any goroutine. A fault concerns what is sent
+// after its method has returned; what is on its way then may still arrive, as
+// if it had been faster.
+type Proxy struct {
+	target string
+	ln     net.Listener
+	wg     sync.WaitGroup // the accept loop and the links; close waits
+
+	mu     sync.Mutex // protects the fields below
+	open   chan struct{}
+	links  map[*link]struct{} // each until its goroutine ends
+	drops  int                // answers still to be lost
+	only   []string           // commands whose answers are lost; empty: all but the handshake's
+	closed bool               // no link is added any more
+}
+
+// NewProxy starts a proxy on a free loopback port for the server at target
+// (host:port), closed when t ends. When the target cannot be reached, clients
+// see their connection accepted and then closed.
+func NewProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatalf("redistest: starting a proxy: %v", err)
+	}
+	p := &Proxy{target: target, ln: ln, open: openGate(), links: make(map[*link]struct{})}
+	p.wg.Go(func() {
+		if err := p.accept(t.Context()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("redistest: proxy for %s: %v", target, err)
+		}
+	})
+	t.Cleanup(p.close)
+	return p
+}
+
+// Addr is host:port.
+func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+
+// URL is redis://host:port.
+func (p *Proxy) URL() string { return "redis://" + p.Addr() }
+
+// Blackhole stops the traffic both ways as a broken network does: connections
+// stay open, new ones are accepted, and neither bytes nor the end of a
+// connection get through. The network holds what is sent meanwhile: Restore
+// delivers it, so a command that timed out may still be executed then.
+func (p *Proxy) Blackhole() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if isOpen(p.open) {
+		p.open = make(chan struct{})
+	}
+}
+
+// Restore ends every fault. Connections that lived through a Blackhole go on.
+func (p *Proxy) Restore() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drops, p.only = 0, nil
+	if !isOpen(p.open) {
+		close(p.open)
+	}
+}
+
+// DropReplies loses the next n answers: the request reaches the server and is
+// executed, its answer is swallowed and the connection closed on both sides.
+// A blocked command's answer counts when it comes, even if the request was sent
+// before; so does a message pushed to a subscriber.
+//
+// With commands, only the answers to those are lost ("XADD", "EVALSHA"; a
+// pipeline goes by its first command). Without, it is any answer except to
+// HELLO, AUTH, CLIENT and SELECT, so that a client which dials again meets its
+// fault in the command it retries and not in its handshake.
+//
+// A call replaces the one before; n = 0 or Restore ends it.
+func (p *Proxy) DropReplies(n int, commands ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drops, p.only = n, commands
+}
+
+// CutAll closes the current connections on both sides, even in a Blackhole, and
+// returns when they are closed. New ones are welcome.
+func (p *Proxy) CutAll() {
+	for _, l := range p.current() {
+		l.cut()
+		<-l.ended
+	}
+}
+
+// close ends the proxy and returns when its goroutines have.
+func (p *Proxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	_ = p.ln.Close()
+	p.CutAll()
+	p.wg.Wait()
+}
+
+// accept returns the error which ended the listener, never nil.
+func (p *Proxy) accept(ctx context.Context) error {
+	for {
+		conn, err := p.ln.Accept()
+		if err != nil {
+			return err
+		}
+		l := newLink(p, conn)
+		if !p.add(l) {
+			_ = conn.Close()
+			return net.ErrClosed
+		}
+		p.wg.Go(func() {
+			defer p.remove(l)
+			l.run(ctx)
+		})
+	}
+}
+
+func (p *Proxy) add(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.links[l] = struct{}{}
+	}
+	return !p.closed
+}
+
+func (p *Proxy) remove(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.links, l)
+}
+
+func (p *Proxy) current() []*link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	links := make([]*link, 0, len(p.links))
+	for l := range p.links {
+		links = append(links, l)
+	}
+	return links
+}
+
+func (p *Proxy) gate() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open
+}
+
+// loses reports whether an answer to command is to be swallowed, and counts it.
+func (p *Proxy) loses(command string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hit := slices.ContainsFunc(p.only, func(c string) bool { return strings.EqualFold(c, command) })
+	if len(p.only) == 0 {
+		hit = !isHandshake(command)
+	}
+	if p.drops <= 0 || !hit {
+		return false
+	}
+	p.drops--
+	return true
+}

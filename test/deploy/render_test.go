@@ -1,0 +1,138 @@
+// Package deploy_test holds the Dockerfile and the Kubernetes manifests to
+// what their README promises. Nothing here needs a network, a cluster or a
+// container engine: kustomize renders in memory, client-go's types judge the
+// fields, BuildKit's own front end judges the Dockerfile.
+package deploy_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+const (
+	repository = "../.." // the root of the repository, from this package
+	manifests  = repository + "/deploy/k8s"
+)
+
+// renderings are all ways in which the repository itself puts the manifests
+// together. A promise that holds for every pod is tested on each of them.
+var renderings = map[string]func(*testing.T) objects{
+	"base":           base,
+	"try":            try,
+	"README example": readmeExample,
+}
+
+func base(t *testing.T) objects { return render(t, tree(t), ".") }
+func try(t *testing.T) objects  { return render(t, tree(t), "overlays/try") }
+
+// readmeExample is the overlay that the README tells users to write, with
+// every component switched on.
+func readmeExample(t *testing.T) objects {
+	fs := tree(t)
+	readme, err := os.ReadFile(manifests + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := bytes.Cut(readme, []byte("```yaml\n"))
+	example, _, closed := bytes.Cut(rest, []byte("```"))
+	if !found || !closed {
+		t.Fatal("the README has no yaml example")
+	}
+	if err := fs.WriteFile("/k8s/overlays/production/kustomization.yaml", example); err != nil {
+		t.Fatal(err)
+	}
+	return render(t, fs, "overlays/production")
+}
+
+// objects are rendered manifests, decoded strictly.
+type objects []runtime.Object
+
+// one returns the only object of its type.
+func one[T runtime.Object](t *testing.T, all objects) T {
+	t.Helper()
+	found := every[T](all)
+	if len(found) != 1 {
+		t.Fatalf("%d objects of type %T, want 1", len(found), *new(T))
+	}
+	return found[0]
+}
+
+// every returns the objects of a type, in the order of the rendering.
+func every[T runtime.Object](all objects) []T {
+	var found []T
+	for _, o := range all {
+		if o, ok := o.(T); ok {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// tree copies deploy/k8s to /k8s in memory, so that a test may add overlays.
+func tree(t *testing.T) filesys.FileSystem {
+	t.Helper()
+	fs := filesys.MakeFsInMemory()
+	err := filepath.WalkDir(manifests, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(manifests, path)
+		if err != nil {
+			return err
+		}
+		return fs.WriteFile(filepath.Join("/k8s", name), content)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+// render runs kustomize on a directory below /k8s.
+func render(t *testing.T, fs filesys.FileSystem, dir string) objects {
+	t.Helper()
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(fs, filepath.Join("/k8s", dir))
+	if err != nil {
+		t.Fatalf("rendering %s: %v", dir, err)
+	}
+	var all objects
+	for _, r := range resources.Resources() {
+		manifest, err := r.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := decode(manifest)
+		if err != nil {
+			t.Fatalf("%s %s: %v", r.GetKind(), r.GetName(), err)
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// decode refuses fields that the API server does not know, save for kinds that
+// are not Kubernetes' own: a ServiceMonitor comes back as unstructured.
+func decode(manifest []byte) (runtime.Object, error) {
+	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme,
+		json.SerializerOptions{Yaml: true, Strict: true})
+	o, _, err := strict.Decode(manifest, nil, nil)
+	if runtime.IsNotRegisteredError(err) {
+		custom := &unstructured.Unstructured{}
+		_, _, err = strict.Decode(manifest, nil, custom)
+		return custom, err
+	}
+	return o, err
+}
