@@ -30,6 +30,7 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Event Hub" \
       org.opencontainers.image.description="HTTP and WebSocket event streams on the Redis you already run" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/hub /hub

@@ -29,7 +29,7 @@ type Options struct {
 
 	AckWait  time.Duration // of sinks that name none; default 30 s
 	Queue    QueueLimits   // of a broadcast subscriber
-	TopSinks int           // most sinks shown on /metrics; default 100
+	TopSinks int           // most sinks shown on /metrics; default 100, negative: none
 	CountLag bool          // Redis's own lag figure is wrong (the embedded one's)
 
 	Log      *slog.Logger          // default: discard

@@ -21,7 +21,7 @@ type consumer struct {
 	since time.Time
 
 	held   atomic.Int64 // events in its hands; written by the sink's run
-	hungry atomic.Bool  // Next waits and nothing has been assigned yet
+	hungry atomic.Bool  // it has asked for events and none has been assigned yet
 	paused atomic.Bool
 
 	// owned by the sink's run
@@ -48,32 +48,25 @@ func (c *consumer) free() int {
 	return c.spec.Prefetch - int(c.held.Load()) - c.reserved
 }
 
-// Next returns what was assigned since it waits: the dispatcher reads only for
-// consumers that are in Next, so nothing lies in the hub while its lease runs.
-func (c *consumer) Next(ctx context.Context) ([]hub.Event, error) {
-	for {
-		c.mu.Lock()
-		events, closed := c.queue, c.closed
-		c.queue = nil
-		c.mu.Unlock()
-		switch {
-		case closed:
-			return nil, errClosed
-		case len(events) > 0:
-			return events, nil
-		}
-		if !c.hungry.Swap(true) {
-			c.sink.poke()
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.ready:
-		}
+// Take returns what was assigned since the last time: the dispatcher reads only
+// for consumers that have asked, so nothing lies in the hub while its lease runs.
+func (c *consumer) Take() ([]hub.Event, error) {
+	c.mu.Lock()
+	events, closed := c.queue, c.closed
+	c.queue = nil
+	c.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case len(events) == 0 && !c.hungry.Swap(true):
+		c.sink.poke()
 	}
+	return events, nil
 }
 
-// assign puts events where Next finds them.
+func (c *consumer) Ready() <-chan struct{} { return c.ready }
+
+// assign puts events where Take finds them.
 func (c *consumer) assign(events []hub.Event) {
 	c.mu.Lock()
 	c.queue = append(c.queue, events...)

@@ -101,26 +101,21 @@ func (s *subscriber) pushGap(gap hub.Gap) {
 	wake(s.ready)
 }
 
-func (s *subscriber) Next(ctx context.Context) (hub.Messages, error) {
-	for {
-		s.mu.Lock()
-		messages, err := hub.Messages{Gaps: s.gaps, Events: s.queue}, s.err
-		s.gaps, s.queue, s.bytes = nil, nil, 0
-		s.mu.Unlock()
-		if err != nil {
-			return hub.Messages{}, err
-		}
-		if len(messages.Gaps)+len(messages.Events) > 0 {
-			s.broker.metrics.delivered.WithLabelValues("broadcast").Add(float64(len(messages.Events)))
-			return messages, nil
-		}
-		select {
-		case <-ctx.Done():
-			return hub.Messages{}, ctx.Err()
-		case <-s.ready:
-		}
+func (s *subscriber) Take() (hub.Messages, error) {
+	s.mu.Lock()
+	messages, err := hub.Messages{Gaps: s.gaps, Events: s.queue}, s.err
+	s.gaps, s.queue, s.bytes = nil, nil, 0
+	s.mu.Unlock()
+	if err != nil {
+		return hub.Messages{}, err
 	}
+	if len(messages.Events) > 0 {
+		s.broker.metrics.delivered.WithLabelValues("broadcast").Add(float64(len(messages.Events)))
+	}
+	return messages, nil
 }
+
+func (s *subscriber) Ready() <-chan struct{} { return s.ready }
 
 func (s *subscriber) Close() {
 	s.mu.Lock()

@@ -118,5 +118,5 @@ func (b *Broker) places() []place {
 	slices.SortFunc(places, func(x, y place) int {
 		return cmp.Or(cmp.Compare(x.sink, y.sink), cmp.Compare(x.stream, y.stream))
 	})
-	return places[:min(len(places), b.opts.TopSinks)]
+	return places[:min(len(places), max(b.opts.TopSinks, 0))]
 }

@@ -97,7 +97,7 @@ func parseRedisURL(text string) (redisConfig, error) {
 	if path != "" {
 		db, err := strconv.Atoi(path)
 		if err != nil || db < 0 || c.cluster && db > 0 {
-			return c, fmt.Errorf("Redis URL: %q is not a database number (a cluster has none)", path)
+			return c, errors.New("Redis URL: the path is not a database number (a cluster has none; a / in a password must be written %2F)")
 		}
 		c.db = db
 	}
@@ -125,7 +125,7 @@ func (c *redisConfig) query(text string) error {
 		switch {
 		case name == "db" && c.master != "":
 			if c.db, err = strconv.Atoi(value); err != nil || c.db < 0 {
-				return fmt.Errorf("Redis URL: db=%q is not a database number", value)
+				return errors.New("Redis URL: db is not a database number")
 			}
 		case name == "sentinel_username" && c.master != "":
 			c.sentinelUsername = value

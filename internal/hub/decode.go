@@ -33,7 +33,7 @@ func DecodeEvents(body []byte, lim Limits) (events []Event, batch bool, err erro
 	if len(body) > lim.BatchBytes {
 		return nil, false, TooLargeBody(lim)
 	}
-	if err := checkJSON(body); err != nil {
+	if err := CheckJSON(body); err != nil {
 		return nil, false, err
 	}
 	d := decoder{limits: lim}
@@ -42,7 +42,7 @@ func DecodeEvents(body []byte, lim Limits) (events []Event, batch bool, err erro
 		events = []Event{d.event("", body[skipSpace(body, 0):])}
 	case '[':
 		batch = true
-		eachElement(body, func(value []byte) {
+		EachElement(body, func(value []byte) {
 			at := "/" + strconv.Itoa(d.seen)
 			if d.seen++; d.seen > lim.BatchEvents || d.full() {
 				return
@@ -59,7 +59,7 @@ func DecodeEvents(body []byte, lim Limits) (events []Event, batch bool, err erro
 	default:
 		return nil, false, Errorf(CodeInvalidRequest, `want an event object such as {"type":"order.created","data":{"id":1}}, or an array of them`)
 	}
-	if err := d.err(); err != nil {
+	if err := d.err("nothing was stored: "); err != nil {
 		return nil, batch, err
 	}
 	return events, batch, nil
@@ -70,8 +70,8 @@ func TooLargeBody(lim Limits) *Error {
 	return Errorf(CodePayloadTooLarge, "the request is larger than %d bytes (HUB_MAX_BATCH_BYTES)", lim.BatchBytes)
 }
 
-// checkJSON makes sure that body is one JSON value in valid UTF-8.
-func checkJSON(body []byte) *Error {
+// CheckJSON makes sure that body is one JSON value in valid UTF-8.
+func CheckJSON(body []byte) *Error {
 	if !utf8.Valid(body) {
 		return Errorf(CodeInvalidRequest, "the body is not valid UTF-8 (binary payloads go into data_base64)")
 	}
@@ -79,8 +79,8 @@ func checkJSON(body []byte) *Error {
 		return nil
 	}
 	var syntax *json.SyntaxError
-	var any json.RawMessage
-	if err := json.Unmarshal(body, &any); errors.As(err, &syntax) {
+	var value json.RawMessage
+	if err := json.Unmarshal(body, &value); errors.As(err, &syntax) {
 		return Errorf(CodeInvalidRequest, "the body is not valid JSON: %s at byte %d", syntax, syntax.Offset)
 	}
 	return Errorf(CodeInvalidRequest, "the body is not valid JSON")
@@ -106,7 +106,8 @@ func (d *decoder) fault(pointer, format string, args ...any) {
 	}
 }
 
-func (d *decoder) err() error {
+// err is every fault so far, behind a word on what came of them.
+func (d *decoder) err(consequence string) error {
 	if len(d.faults) == 0 {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (d *decoder) err() error {
 	if d.tooLarge {
 		code = CodePayloadTooLarge
 	}
-	return &Error{Code: code, Detail: "nothing was stored: " + d.faults[0].Pointer + " " + d.faults[0].Detail, Faults: d.faults}
+	return &Error{Code: code, Detail: consequence + d.faults[0].Pointer + " " + d.faults[0].Detail, Faults: d.faults}
 }
 
 func (d *decoder) event(at string, value []byte) Event {
@@ -124,7 +125,7 @@ func (d *decoder) event(at string, value []byte) Event {
 		return e
 	}
 	var seen [7]bool
-	eachMember(value, func(name string, value []byte) {
+	EachMember(value, func(name string, value []byte) {
 		field := eventField(name)
 		if field < 0 {
 			d.fault(at+"/"+pointerEscape(name), "is not a known field (type, topic, key, data, data_base64, content_type, headers)")
@@ -195,7 +196,7 @@ func (d *decoder) label(at string, value []byte) string {
 		d.fault(at, "is not a string")
 		return ""
 	}
-	s := unquote(value)
+	s := Unquote(value)
 	if reason := checkLabel(s); reason != "" {
 		d.fault(at, "%s", reason)
 	}
@@ -214,7 +215,7 @@ func (d *decoder) base64(at string, value []byte) []byte {
 		d.fault(at, "is not a string")
 		return nil
 	}
-	data, err := base64.StdEncoding.DecodeString(unquote(value))
+	data, err := base64.StdEncoding.DecodeString(Unquote(value))
 	if err != nil {
 		d.fault(at, "is not standard base64 with padding (RFC 4648 §4)")
 		return nil
@@ -235,7 +236,7 @@ func (d *decoder) headers(at string, value []byte) []byte {
 		return nil
 	}
 	names := map[string]bool{}
-	eachMember(value, func(name string, value []byte) {
+	EachMember(value, func(name string, value []byte) {
 		here := at + "/" + pointerEscape(name)
 		switch reason := checkLabel(name); {
 		case name == "" || reason != "":
@@ -244,7 +245,7 @@ func (d *decoder) headers(at string, value []byte) []byte {
 			d.fault(here, "is given twice")
 		case value[0] != '"':
 			d.fault(here, "is not a string")
-		case strings.ContainsFunc(unquote(value), isControl):
+		case strings.ContainsFunc(Unquote(value), isControl):
 			d.fault(here, "contains a control character")
 		}
 		names[name] = true

@@ -109,8 +109,8 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// eachElement calls yield with every element of the valid JSON array b.
-func eachElement(b []byte, yield func(value []byte)) {
+// EachElement calls yield with every element of the valid JSON array b.
+func EachElement(b []byte, yield func(value []byte)) {
 	i := skipSpace(b, skipSpace(b, 0)+1)
 	for b[i] != ']' {
 		end := scanValue(b, i)
@@ -121,13 +121,13 @@ func eachElement(b []byte, yield func(value []byte)) {
 	}
 }
 
-// eachMember calls yield with every name (decoded) and value of the valid JSON
+// EachMember calls yield with every name (decoded) and value of the valid JSON
 // object b.
-func eachMember(b []byte, yield func(name string, value []byte)) {
+func EachMember(b []byte, yield func(name string, value []byte)) {
 	i := skipSpace(b, skipSpace(b, 0)+1)
 	for b[i] != '}' {
 		end := scanString(b, i)
-		name := unquote(b[i:end])
+		name := Unquote(b[i:end])
 		i = skipSpace(b, skipSpace(b, end)+1)
 		end = scanValue(b, i)
 		yield(name, b[i:end])
@@ -137,8 +137,8 @@ func eachMember(b []byte, yield func(name string, value []byte)) {
 	}
 }
 
-// unquote decodes a valid JSON string.
-func unquote(b []byte) string {
+// Unquote decodes a valid JSON string.
+func Unquote(b []byte) string {
 	for i := 1; i < len(b)-1; i++ {
 		if b[i] == '\\' {
 			var s string

@@ -35,17 +35,17 @@ func ParsePosition(s string) (Position, *Error) {
 	case strings.HasPrefix(s, "after:"):
 		id, err := ParseID(s[len("after:"):])
 		if err != nil {
-			return Position{}, &Error{Code: CodeInvalidRequest, Detail: "from: " + err.Error()}
+			return Position{}, &Error{Code: CodeInvalidRequest, Detail: err.Error()}
 		}
 		return Position{kind: fromAfter, after: id}, nil
 	case strings.HasPrefix(s, "at:"):
 		at, err := time.Parse(time.RFC3339Nano, s[len("at:"):])
 		if err != nil || at.UnixMilli() < 0 {
-			return Position{}, Errorf(CodeInvalidRequest, "from: %q is not an RFC 3339 time after 1970, such as 2006-01-02T15:04:05.000Z", clip(s[len("at:"):]))
+			return Position{}, Errorf(CodeInvalidRequest, "%q is not an RFC 3339 time after 1970, such as 2006-01-02T15:04:05.000Z", clip(s[len("at:"):]))
 		}
 		return Position{kind: fromAfter, after: atOrAfter(at).Before()}, nil
 	}
-	return Position{}, Errorf(CodeInvalidRequest, "from: %q is no start position: want latest, oldest, after:<id> or at:<RFC 3339 time>", clip(s))
+	return Position{}, Errorf(CodeInvalidRequest, "%q is no start position: want latest, oldest, after:<id> or at:<RFC 3339 time>", clip(s))
 }
 
 // atOrAfter is the first id an event published at or after t can have: ids

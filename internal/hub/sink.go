@@ -44,17 +44,21 @@ type AckResult struct {
 	Stale      []ID // pending, but not held as the caller believes
 }
 
-// Consumer is one member of a sink on this hub. Next is called by one goroutine
+// Consumer is one member of a sink on this hub. Take is called by one goroutine
 // at a time; the others are safe for concurrent use.
 type Consumer interface {
 	// Info tells how the consumer was attached.
 	Info() ConsumerInfo
 
-	// Next blocks until there are events for this consumer, records each as held
-	// by it, and returns them: the caller hands them over at once. They are
-	// counted against Prefetch until they are acked, nacked or ack_wait is over.
-	// It returns ctx's error, or an *Error once the consumer is closed.
-	Next(ctx context.Context) ([]Event, error)
+	// Take returns the events that were read for this consumer, each recorded as
+	// held by it: the caller hands them over at once. They count against Prefetch
+	// until they are acked, nacked or ack_wait is over. When there are none it
+	// returns none, asks for some, and Ready gets a signal once they are there.
+	// It fails with an *Error once the consumer is closed.
+	Take() ([]Event, error)
+
+	// Ready gets a signal when Take has something to tell.
+	Ready() <-chan struct{}
 
 	// Ack acknowledges events of a stream, whoever holds them. done is called
 	// once, from any goroutine, after Redis has answered; it must not block.

@@ -1,13 +1,14 @@
 package hub
 
-import "context"
-
 // Subscription is one subscriber to broadcast channels.
 type Subscription interface {
-	// Next blocks until messages wait, and returns all of them, oldest first.
-	// It returns ctx's error, or an *Error once the subscription has ended:
-	// CodeSlowConsumer when messages came faster than they were taken.
-	Next(ctx context.Context) (Messages, error)
+	// Take returns the messages that wait, oldest first, if any. It fails with an
+	// *Error once the subscription has ended: CodeSlowConsumer when messages came
+	// faster than they were taken.
+	Take() (Messages, error)
+
+	// Ready gets a signal when Take has something to tell.
+	Ready() <-chan struct{}
 
 	// Close ends the subscription. It is idempotent.
 	Close()

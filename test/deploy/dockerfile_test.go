@@ -59,6 +59,10 @@ func TestTheBinaryIsStaticAndCrossCompiled(t *testing.T) {
 				t.Errorf("%q lacks %s", command, want)
 			}
 		}
+		// The mounts of a RUN are read when its words are expanded.
+		if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
+			t.Fatal(err)
+		}
 		var caches []string
 		for _, m := range instructions.GetMounts(run) {
 			caches = append(caches, m.Target)
@@ -146,7 +150,7 @@ func TestTheImageSaysWhatItIs(t *testing.T) {
 			keys = append(keys, pair.Key)
 		}
 	}
-	for _, want := range []string{"title", "description", "version", "revision"} {
+	for _, want := range []string{"title", "description", "licenses", "version", "revision"} {
 		if !slices.Contains(keys, "org.opencontainers.image."+want) {
 			t.Errorf("labels %v lack %s", keys, want)
 		}
@@ -203,8 +207,10 @@ func commands[T instructions.Command](s instructions.Stage) []T {
 // check runs all that `docker build --check` runs.
 func check(t *testing.T, text []byte) *lint.LintResults {
 	t.Helper()
+	origin := llb.NewSourceMap(nil, "Dockerfile", "Dockerfile", text)
+	origin.Definition = &llb.Definition{} // the check reads it, though no build gave it
 	results, err := dockerfile2llb.DockerfileLint(t.Context(), text, dockerfile2llb.ConvertOpt{
-		SourceMap:      llb.NewSourceMap(nil, "Dockerfile", "Dockerfile", text),
+		SourceMap:      origin,
 		TargetPlatform: &platform,
 		MetaResolver:   registry{},
 	})

@@ -2,6 +2,9 @@
 // what their README promises. Nothing here needs a network, a cluster or a
 // container engine: kustomize renders in memory, client-go's types judge the
 // fields, BuildKit's own front end judges the Dockerfile.
+//
+// Run it with -count=1: what it reads lies outside this module, where the go
+// command's test cache does not look for changes.
 package deploy_test
 
 import (
@@ -21,6 +24,7 @@ import (
 const (
 	repository = "../.." // the root of the repository, from this package
 	manifests  = repository + "/deploy/k8s"
+	inMemory   = "/k8s" // where kustomize finds a copy of them
 )
 
 // renderings are all ways in which the repository itself puts the manifests
@@ -47,7 +51,7 @@ func readmeExample(t *testing.T) objects {
 	if !found || !closed {
 		t.Fatal("the README has no yaml example")
 	}
-	if err := fs.WriteFile("/k8s/overlays/production/kustomization.yaml", example); err != nil {
+	if err := fs.WriteFile(inMemory+"/overlays/production/kustomization.yaml", example); err != nil {
 		t.Fatal(err)
 	}
 	return render(t, fs, "overlays/production")
@@ -77,7 +81,7 @@ func every[T runtime.Object](all objects) []T {
 	return found
 }
 
-// tree copies deploy/k8s to /k8s in memory, so that a test may add overlays.
+// tree copies deploy/k8s into memory, so that a test may add overlays.
 func tree(t *testing.T) filesys.FileSystem {
 	t.Helper()
 	fs := filesys.MakeFsInMemory()
@@ -93,7 +97,7 @@ func tree(t *testing.T) filesys.FileSystem {
 		if err != nil {
 			return err
 		}
-		return fs.WriteFile(filepath.Join("/k8s", name), content)
+		return fs.WriteFile(filepath.Join(inMemory, name), content)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,10 +105,10 @@ func tree(t *testing.T) filesys.FileSystem {
 	return fs
 }
 
-// render runs kustomize on a directory below /k8s.
+// render runs kustomize on a directory of the copy.
 func render(t *testing.T, fs filesys.FileSystem, dir string) objects {
 	t.Helper()
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(fs, filepath.Join("/k8s", dir))
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(fs, filepath.Join(inMemory, dir))
 	if err != nil {
 		t.Fatalf("rendering %s: %v", dir, err)
 	}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"eventhub/api"
+	"eventhub/internal/broker"
+	"eventhub/internal/http"
+	"eventhub/internal/hub"
+	"eventhub/internal/ws"
+)
+
+// The engine serves both edges, which know it by what they need of it.
+var (
+	_ http.Broker = (*broker.Broker)(nil)
+	_ ws.Broker   = (*broker.Broker)(nil)
+)
+
+// serve wires the parts, serves until ctx ends, and takes them apart in order:
+// not ready, no new requests, drained sockets, the engine, Redis.
+func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) (err error) {
+	redisURL := string(cfg.RedisURL)
+	embedded := redisURL == ""
+	if embedded {
+		memory, err := startMemory()
+		if err != nil {
+			return err
+		}
+		defer memory.close()
+		redisURL = memory.url()
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	engine, err := broker.New(broker.Options{
+		RedisURL: redisURL, RedisPassword: string(cfg.RedisPassword), RedisCA: cfg.RedisCA, Prefix: cfg.KeyPrefix,
+		AckWait:  cfg.SinkAckWait,
+		Queue:    broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
+		TopSinks: topSinks(cfg.MetricsSinks), CountLag: embedded,
+		Log: log, Registry: registry,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the engine: %w", err)
+	}
+	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes}
+	sockets := ws.NewServer(engine, ws.Options{
+		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
+		WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
+	})
+	// What drains may take all but what closing needs.
+	closing := (cfg.ShutdownTimeout - cfg.DrainTimeout) / 2
+	defer func() {
+		sockets.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
+		defer cancel()
+		err = errors.Join(err, engine.Close(ctx))
+		log.Info("stopped")
+	}()
+
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+	opts := http.Options{
+		Broker: engine, Sink: sockets.ServeSink, Broadcast: sockets.ServeBroadcast, Limits: limits,
+		OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
+	}
+	if cfg.MetricsAddr == "" {
+		opts.Metrics = metrics
+	}
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("HUB_ADDR: %w", err)
+	}
+	var side net.Listener
+	if cfg.MetricsAddr != "" {
+		if side, err = net.Listen("tcp", cfg.MetricsAddr); err != nil {
+			return errors.Join(fmt.Errorf("HUB_METRICS_ADDR: %w", err), listener.Close())
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return http.NewServer(opts).Run(ctx, listener, cfg.ShutdownTimeout-closing, func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, cfg.DrainTimeout)
+			defer cancel()
+			sockets.Drain(ctx)
+		})
+	})
+	if side != nil {
+		group.Go(func() error {
+			return http.NewMetricsServer(metrics, log).Run(ctx, side, time.Second, func(context.Context) {})
+		})
+	}
+	log.Info("listening", slog.String("addr", listener.Addr().String()), slog.String("hub", engine.Name()),
+		slog.String("version", version()), slog.Bool("embedded_redis", embedded))
+	if embedded {
+		log.Warn("embedded Redis: nothing survives a restart, and other hubs cannot join; set HUB_REDIS_URL to use a real one")
+		welcome(stdout, listener.Addr().String())
+	}
+	return group.Wait()
+}
+
+func topSinks(n int) int {
+	if n == 0 {
+		return -1 // to the engine, zero is its default
+	}
+	return n
+}
+
+func newLog(cfg config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// version is the module's, as the linker knows it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// welcome tells who tries the hub out what to type.
+func welcome(w io.Writer, addr string) {
+	fmt.Fprintf(w, `
+Event Hub listens on http://%[1]s
+
+  NOTHING SURVIVES A RESTART: this hub keeps its events in an embedded Redis.
+  Set HUB_REDIS_URL=redis://host:6379 to keep them, and to run several hubs.
+
+Publish an event, and pass a message on to whoever listens:
+
+  curl -d '{"type":"order.created","data":{"id":1}}' http://%[1]s/v1/streams/orders/events
+  curl -d '{"data":"hi"}' http://%[1]s/v1/broadcast/room-1
+
+Consume, and listen (wscat: npm install -g wscat):
+
+  wscat -c 'ws://%[1]s/v1/sinks/billing/ws?stream=orders&from=oldest'
+  wscat -c 'ws://%[1]s/v1/broadcast/ws?channel=room-1'
+
+The API: http://%[1]s/openapi.yaml   metrics: http://%[1]s/metrics   settings: hub --help
+
+`, addr)
+}

@@ -1,0 +1,49 @@
+package http
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"eventhub/internal/hub"
+)
+
+// readJSON reads a body that is JSON by its Content-Type. curl -d says
+// x-www-form-urlencoded when it is told nothing, and means JSON.
+func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if err := hub.NoParams(r.URL.Query()); err != nil {
+		return nil, err
+	}
+	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case r.Header.Get("Content-Type") == "":
+	case err == nil && (kind == hub.JSONType || kind == "application/x-www-form-urlencoded"):
+	default:
+		return nil, hub.Errorf(hub.CodeUnsupportedMedia, "Content-Type %q is not read here: send %s", clip(r.Header.Get("Content-Type")), hub.JSONType)
+	}
+	most := int64(h.Limits.BatchBytes)
+	if r.ContentLength > most {
+		return nil, hub.TooLargeBody(h.Limits)
+	}
+	body := http.MaxBytesReader(w, r.Body, most)
+	var (
+		data []byte
+		err  error
+	)
+	if r.ContentLength > 0 {
+		data = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(body, data)
+	} else {
+		data, err = io.ReadAll(body)
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, hub.TooLargeBody(h.Limits)
+	case err != nil:
+		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")
+	case len(data) == 0:
+		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body is empty: send JSON")
+	}
+	return data, nil
+}

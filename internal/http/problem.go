@@ -1,0 +1,84 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// problem is RFC 9457's application/problem+json.
+type problem struct {
+	Type      string      `json:"type"`
+	Title     string      `json:"title"`
+	Status    int         `json:"status"`
+	Detail    string      `json:"detail"`
+	Code      hub.Code    `json:"code"`
+	RequestID string      `json:"request_id"`
+	Errors    []hub.Fault `json:"errors,omitempty"`
+}
+
+// problem answers with an error, and logs it when the hub or Redis is to blame.
+func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
+	e := hub.AsError(err)
+	status := e.Code.Status()
+	id := requestIDOf(r.Context())
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", r.Method),
+			slog.String("path", clip(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err))
+	}
+	header := w.Header()
+	if e.RetryAfter > 0 {
+		// Spread a little, so that the callers of a bad second don't come back in
+		// the same second.
+		seconds := int((e.RetryAfter + time.Second - 1) / time.Second)
+		header.Set("Retry-After", strconv.Itoa(seconds+rand.IntN(seconds+1)))
+	}
+	if e.Code == hub.CodeUpgradeRequired {
+		header.Set("Upgrade", "websocket")
+		header.Set("Connection", "Upgrade")
+	}
+	body, _ := json.Marshal(problem{ // of strings and numbers: cannot fail
+		Type: "urn:eventhub:problem:" + string(e.Code), Title: e.Code.Title(), Status: status,
+		Detail: e.Detail, Code: e.Code, RequestID: id, Errors: e.Faults,
+	})
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+func severity(status int) slog.Level {
+	if status == http.StatusInternalServerError {
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
+// writeJSON answers with a status and a value.
+func writeJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	writeBody(w, status, body)
+	return nil
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+type requestIDKey struct{}
+
+func requestIDOf(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

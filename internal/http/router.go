@@ -1,0 +1,113 @@
+package http
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventhub/internal/hub"
+)
+
+// Broker is what the REST edge needs of the engine. All of it is safe for
+// concurrent use, and errors are *hub.Error where a client may read them.
+type Broker interface {
+	// Publish stores events, all or none, and returns their ids in order once
+	// they are durable.
+	Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error)
+	// Broadcast passes events on to live subscribers, in order.
+	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
+	// Ack acknowledges events of a sink, whoever holds them.
+	Ack(ctx context.Context, sink, stream string, ids []hub.ID) (hub.AckResult, error)
+	// Status tells where a sink stands.
+	Status(ctx context.Context, sink string) (hub.SinkStatus, error)
+	// Ready says why the hub can't publish and deliver right now, or nil.
+	Ready(ctx context.Context) error
+}
+
+// Socket serves a WebSocket. It returns an error when it has written nothing.
+type Socket func(w http.ResponseWriter, r *http.Request) error
+
+// Options says what a Server serves. Broker and the sockets are needed.
+type Options struct {
+	Broker    Broker
+	Sink      Socket
+	Broadcast Socket
+	Limits    hub.Limits // default hub.DefaultLimits
+
+	Metrics  http.Handler          // of /metrics; nil: it is served elsewhere
+	OpenAPI  []byte                // of /openapi.yaml
+	AsyncAPI []byte                // of /asyncapi.yaml
+	Log      *slog.Logger          // default: discard
+	Registry prometheus.Registerer // default: a private one
+}
+
+// handler has what the endpoints share.
+type handler struct {
+	Options
+	draining func() bool
+	metrics  *metrics
+}
+
+// endpoint is a handler that leaves errors to the edge; it has written nothing
+// when it returns one.
+type endpoint func(w http.ResponseWriter, r *http.Request) error
+
+// newRouter has every route of the API.
+func newRouter(h *handler) chi.Router {
+	r := chi.NewRouter()
+	r.Use(plainPath, requestID, h.observe, h.rescue)
+	r.NotFound(h.handle(notFound))
+	r.MethodNotAllowed(h.handle(methodNotAllowed(r)))
+
+	r.Get("/livez", h.handle(h.livez))
+	r.Get("/readyz", h.readyz)
+	r.Get("/openapi.yaml", document(h.OpenAPI))
+	r.Get("/asyncapi.yaml", document(h.AsyncAPI))
+	if h.Metrics != nil {
+		r.Method(http.MethodGet, "/metrics", h.Metrics)
+	}
+
+	r.Post("/v1/streams/{stream}/events", h.handle(h.publish))
+	r.Get("/v1/sinks/{sink}", h.handle(h.sink))
+	r.Post("/v1/sinks/{sink}/acks", h.handle(h.acks))
+	r.Get("/v1/sinks/{sink}/ws", h.handle(endpoint(h.Sink)))
+	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
+	r.Post("/v1/broadcast/{channel}", h.handle(h.broadcast))
+	return r
+}
+
+// handle makes an http.HandlerFunc of an endpoint.
+func (h *handler) handle(serve endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			h.problem(w, r, err)
+		}
+	}
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request) error {
+	return hub.Errorf(hub.CodeNotFound, "there is nothing at %q; the API is described at /openapi.yaml", clip(r.URL.Path))
+}
+
+func methodNotAllowed(routes chi.Routes) endpoint {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
+		return hub.Errorf(hub.CodeMethodNotAllowed, "%q has no method %s; see the Allow header", clip(r.URL.Path), clip(r.Method))
+	}
+}
+
+// clip bounds what of a caller's text an answer repeats.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,97 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"eventhub/internal/hub"
+)
+
+// Time limits of a request. Sockets have their own: they end with the upgrade.
+const (
+	headerLimit = 5 * time.Second
+	bodyLimit   = 30 * time.Second
+	idleLimit   = 2 * time.Minute
+	headerBytes = 16 << 10
+)
+
+// Server serves the API on its listeners.
+type Server struct {
+	server   *http.Server
+	draining atomic.Bool
+}
+
+// NewServer builds the server; Run starts it.
+func NewServer(opts Options) *Server {
+	if opts.Limits == (hub.Limits{}) {
+		opts.Limits = hub.DefaultLimits
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Registry == nil {
+		opts.Registry = prometheus.NewRegistry()
+	}
+	s := &Server{}
+	h := &handler{Options: opts, draining: s.draining.Load, metrics: newMetrics(opts.Registry)}
+	s.server = newHTTPServer(newRouter(h), opts.Log)
+	return s
+}
+
+// NewMetricsServer serves /metrics and nothing else, on a listener of its own.
+func NewMetricsServer(metrics http.Handler, log *slog.Logger) *Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	return &Server{server: newHTTPServer(mux, log)}
+}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, IdleTimeout: idleLimit,
+		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Handler is the API without a listener.
+func (s *Server) Handler() http.Handler { return s.server.Handler }
+
+// Run serves until ctx ends. Then it says that it is not ready, stops accepting,
+// has the sockets drained by drain, waits for the requests under way, and
+// returns; what takes longer than limit in all is cut off.
+func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Duration, drain func(context.Context)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving %s: %w", listener.Addr(), err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		s.draining.Store(true)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		var shutdown errgroup.Group
+		shutdown.Go(func() error {
+			if err := s.server.Shutdown(ctx); err != nil {
+				return errors.Join(fmt.Errorf("requests were cut off after %s: %w", limit, err), s.server.Close())
+			}
+			return nil
+		})
+		shutdown.Go(func() error {
+			drain(ctx)
+			return nil
+		})
+		return shutdown.Wait()
+	})
+	return group.Wait()
+}

@@ -1,0 +1,73 @@
+package ws
+
+import (
+	"net/http"
+
+	"eventhub/internal/hub"
+)
+
+// ServeBroadcast serves GET /v1/broadcast/ws. It returns an error when nothing
+// has been written.
+func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
+	channels, err := hub.ParseChannels(r.URL.Query(), s.opts.MaxChannels)
+	if err != nil {
+		return err
+	}
+	if err := checkUpgrade(r); err != nil {
+		return err
+	}
+	sess, err := s.open(roleBroadcast)
+	if err != nil {
+		return err
+	}
+	defer s.closed(sess)
+	sub, err := s.broker.Subscribe(r.Context(), channels)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	conn, err := s.accept(w, r)
+	if err != nil {
+		return nil // answered
+	}
+	ready := readyFrame(sess, func(dst []byte) []byte { return appendStrings(dst, "channels", channels) })
+	sess.run(conn, ready, &broadcastSource{sub: sub})
+	return nil
+}
+
+// broadcastSource is a subscription as a source of frames.
+type broadcastSource struct {
+	sub   hub.Subscription
+	batch batcher
+}
+
+func (b *broadcastSource) ready() <-chan struct{} { return b.sub.Ready() }
+func (b *broadcastSource) pause()                 {}
+func (b *broadcastSource) holds() int             { return 0 }
+
+func (b *broadcastSource) frames(write func([]byte) error) error {
+	for {
+		messages, err := b.sub.Take()
+		if err != nil || len(messages.Gaps)+len(messages.Events) == 0 {
+			return err
+		}
+		for _, gap := range messages.Gaps {
+			if err := write(gapFrame(gap)); err != nil {
+				return err
+			}
+		}
+		b.batch.write = write
+		for _, event := range messages.Events {
+			if err := b.batch.add(func(dst []byte) []byte { return append(dst, event...) }); err != nil {
+				return err
+			}
+		}
+		if err := b.batch.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *broadcastSource) command(_ *session, c *command) error {
+	return hub.Errorf(hub.CodeInvalidRequest, "%q is not a command of a broadcast socket, which only listens", truncate(c.kind, 64))
+}

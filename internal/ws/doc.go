@@ -1,0 +1,15 @@
+// Package ws serves WebSockets: consumers of sinks and subscribers to broadcast
+// channels. It upgrades requests, reads commands and writes frames; everything
+// else is the engine's.
+//
+// Invariants:
+//   - A request that is wrong is answered before the upgrade, by the error that
+//     ServeSink and ServeBroadcast return: nothing has been written then.
+//   - Two goroutines a socket: the handler's reads commands, another writes
+//     frames. Nobody else writes, save for pings and the close handshake.
+//   - What waits for one socket is bounded; a socket that takes nothing is ended
+//     after the write timeout and costs nobody else anything.
+//
+// Besides, one goroutine per Server looks after all sockets (keeper.go). All are
+// waited for by Server.Close.
+package ws

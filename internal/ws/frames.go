@@ -1,0 +1,139 @@
+package ws
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"eventhub/internal/hub"
+)
+
+// frameBytes bounds an events frame that has more than one event, so that a
+// client's read limit need not grow with its prefetch.
+const frameBytes = 1 << 20
+
+const eventsHead = `{"type":"events","events":[`
+
+// readyFrame begins every session.
+func readyFrame(sess *session, fields func(dst []byte) []byte) []byte {
+	dst := append([]byte(nil), `{"type":"ready","session":`...)
+	dst = hub.AppendQuoted(dst, sess.id)
+	dst = append(dst, `,"role":"`...)
+	dst = append(dst, sess.role...)
+	dst = append(dst, '"')
+	dst = fields(dst)
+	return append(dst, '}')
+}
+
+func appendStrings(dst []byte, name string, values []string) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, `":[`...)
+	for i, value := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = hub.AppendQuoted(dst, value)
+	}
+	return append(dst, ']')
+}
+
+func appendString(dst []byte, name, value string) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, '"', ':')
+	return hub.AppendQuoted(dst, value)
+}
+
+func appendInt(dst []byte, name string, value int) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, '"', ':')
+	return strconv.AppendInt(dst, int64(value), 10)
+}
+
+func appendIDs(dst []byte, name string, ids []hub.ID) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, `":[`...)
+	for i, id := range ids {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
+		dst = id.Append(dst)
+		dst = append(dst, '"')
+	}
+	return append(dst, ']')
+}
+
+// errorFrame tells what was wrong; ref is the command's, raw, or nil.
+func errorFrame(ref []byte, err *hub.Error) []byte {
+	dst := appendRef([]byte(`{"type":"error"`), ref)
+	dst = appendString(dst, "code", string(err.Code))
+	return append(appendString(dst, "detail", err.Detail), '}')
+}
+
+func appendRef(dst, ref []byte) []byte {
+	if ref == nil {
+		return dst
+	}
+	dst = append(dst, `,"ref":`...)
+	return append(dst, ref...)
+}
+
+func drainFrame(reconnectAfter time.Duration) []byte {
+	dst := appendString([]byte(`{"type":"drain"`), "reconnect_after", reconnectAfter.Round(time.Millisecond).String())
+	return append(dst, '}')
+}
+
+func gapFrame(gap hub.Gap) []byte {
+	dst := appendString([]byte(`{"type":"gap"`), "channel", gap.Channel)
+	return append(appendString(dst, "reason", gap.Reason), '}')
+}
+
+// batcher joins events into frames.
+type batcher struct {
+	buf   []byte // reused while it is small
+	write func([]byte) error
+}
+
+// add appends one event's JSON by way of appendEvent, and writes the frame once
+// it is full.
+func (b *batcher) add(appendEvent func(dst []byte) []byte) error {
+	if len(b.buf) == 0 {
+		b.buf = append(b.buf, eventsHead...)
+	} else {
+		b.buf = append(b.buf, ',')
+	}
+	b.buf = appendEvent(b.buf)
+	if len(b.buf) < frameBytes {
+		return nil
+	}
+	return b.flush()
+}
+
+// flush writes what there is.
+func (b *batcher) flush() error {
+	if len(b.buf) == 0 {
+		return nil
+	}
+	b.buf = append(b.buf, ']', '}')
+	err := b.write(b.buf)
+	const keep = 16 << 10 // bytes that an idle socket may hold on to
+	if b.buf = b.buf[:0]; cap(b.buf) > keep {
+		b.buf = nil
+	}
+	return err
+}
+
+// truncate shortens s to at most n bytes of valid UTF-8.
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,56 @@
+package ws
+
+import (
+	"context"
+	"time"
+)
+
+// keepInterval is how often sockets are looked after: one goroutine for all is
+// cheaper than a timer or a context for each frame.
+const keepInterval = 500 * time.Millisecond
+
+// keep ends sockets whose peer takes no frames or answers no pings.
+func (s *Server) keep(ctx context.Context) {
+	ticker := time.NewTicker(min(keepInterval, s.opts.WriteLimit/2, s.opts.PingEvery/2))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			for _, sess := range s.all() {
+				s.look(ctx, sess, now)
+			}
+		}
+	}
+}
+
+func (s *Server) look(ctx context.Context, sess *session, now time.Time) {
+	sess.mu.Lock()
+	started := sess.started
+	sess.mu.Unlock()
+	if !started {
+		return
+	}
+	if since := sess.writing.Load(); since != 0 && now.Sub(time.Unix(0, since)) > s.opts.WriteLimit {
+		s.metrics.stalled.Inc()
+		sess.kill()
+		return
+	}
+	if sess.lastPing.IsZero() {
+		sess.lastPing = now
+		return
+	}
+	if now.Sub(sess.lastPing) < s.opts.PingEvery {
+		return
+	}
+	sess.lastPing = now
+	s.keeping.Go(func() {
+		// Before the next one is due; a pong is read by the session's reader.
+		ctx, cancel := context.WithTimeout(ctx, s.opts.PingEvery)
+		defer cancel()
+		if sess.conn.Ping(ctx) != nil {
+			sess.kill()
+		}
+	})
+}

@@ -1,0 +1,196 @@
+package ws
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventhub/internal/hub"
+)
+
+// Broker is what sockets need of the engine. All of it is safe for concurrent
+// use; errors are *hub.Error where a client is to blame or can retry.
+type Broker interface {
+	// Check says whether Consume would accept spec, and changes nothing.
+	Check(ctx context.Context, spec hub.ConsumerSpec) error
+	// Consume attaches a consumer. What is published after it has returned is
+	// delivered. The caller closes the consumer.
+	Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consumer, error)
+	// Subscribe subscribes to broadcast channels. What is published after it has
+	// returned is delivered. The caller closes the subscription.
+	Subscribe(ctx context.Context, channels []string) (hub.Subscription, error)
+}
+
+// Options says how a Server works. The zero value of each has a default.
+type Options struct {
+	Limits      hub.Limits
+	Prefetch    int           // of a consumer that names none; default 100
+	MaxStreams  int           // of one socket; default 100
+	MaxChannels int           // of one socket; default 1000
+	WriteLimit  time.Duration // for a peer to take one frame; default 10 s
+	PingEvery   time.Duration // default 25 s
+
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+}
+
+func (o *Options) setDefaults() {
+	setDefault(&o.Limits, hub.DefaultLimits)
+	setDefault(&o.Prefetch, 100)
+	setDefault(&o.MaxStreams, 100)
+	setDefault(&o.MaxChannels, 1000)
+	setDefault(&o.WriteLimit, 10*time.Second)
+	setDefault(&o.PingEvery, 25*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server serves WebSockets. Its handlers return an error instead of answering
+// when the request is wrong, so that all of the hub's problems look alike.
+type Server struct {
+	opts    Options
+	broker  Broker
+	metrics *metrics
+
+	mu       sync.Mutex // protects the fields below
+	sessions map[*session]struct{}
+	draining bool
+
+	serving sync.WaitGroup // handlers and pings
+	keeping sync.WaitGroup // the keeper
+	stop    context.CancelFunc
+}
+
+// NewServer starts a server of sockets.
+func NewServer(broker Broker, opts Options) *Server {
+	opts.setDefaults()
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{
+		opts: opts, broker: broker, metrics: newMetrics(opts.Registry),
+		sessions: map[*session]struct{}{}, stop: stop,
+	}
+	s.keeping.Go(func() { s.keep(ctx) })
+	return s
+}
+
+// errDraining is the answer to who comes while the hub goes.
+var errDraining = &hub.Error{Code: hub.CodeUnavailable, Detail: "this hub is shutting down: connect again", RetryAfter: time.Second}
+
+// open registers a session before it is upgraded, so that a drain finds it.
+func (s *Server) open(role string) (*session, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	sess := &session{
+		server: s, id: id.String(), role: role,
+		signal: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}), mute: make(chan struct{}),
+		slots: make(chan struct{}, maxCommands),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return nil, errDraining
+	}
+	s.serving.Add(1)
+	s.sessions[sess] = struct{}{}
+	s.metrics.connections.WithLabelValues(role).Inc()
+	return sess, nil
+}
+
+func (s *Server) closed(sess *session) {
+	s.mu.Lock()
+	delete(s.sessions, sess)
+	s.mu.Unlock()
+	s.metrics.connections.WithLabelValues(sess.role).Dec()
+	s.serving.Done()
+}
+
+func (s *Server) all() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for sess := range s.sessions {
+		list = append(list, sess)
+	}
+	return list
+}
+
+// reconnectSpread is over how long the clients of a hub that goes are told to
+// come back, so that they don't all arrive at the next one at once.
+const reconnectSpread = 3 * time.Second
+
+// Drain tells every client to go elsewhere and waits until they have. Acks are
+// taken until ctx ends; then sockets that still hold events are closed.
+func (s *Server) Drain(ctx context.Context) {
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+	for _, sess := range s.all() {
+		sess.drain(rand.N(reconnectSpread))
+	}
+	gone := make(chan struct{})
+	go func() { // waited for below
+		s.serving.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return
+	case <-ctx.Done():
+	}
+	for _, sess := range s.all() {
+		sess.end(websocket.StatusServiceRestart, nil)
+	}
+	// A peer that is gone or deaf must not hold up the exit.
+	timer := time.AfterFunc(closeLimit, func() {
+		for _, sess := range s.all() {
+			sess.kill()
+		}
+	})
+	defer timer.Stop()
+	<-gone
+}
+
+// Close ends what Drain has left and waits for every goroutine.
+func (s *Server) Close() {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Drain(done)
+	s.stop()
+	s.keeping.Wait()
+}
+
+// accept upgrades the request; an error has been answered already.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{"hub.v1"},
+		InsecureSkipVerify: true, // checkUpgrade has looked at the origin
+	})
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadLimit(int64(s.opts.Limits.BatchBytes) + frameOverhead)
+	return conn, nil
+}
+
+// frameOverhead is what a command may have around the largest batch.
+const frameOverhead = 64 << 10

@@ -1,0 +1,271 @@
+package ws
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"eventhub/internal/hub"
+)
+
+const (
+	// maxCommands bounds the commands of a socket that Redis has not answered;
+	// then its next one is not read.
+	maxCommands = 64
+	// maxReplies bounds the answers that a socket has not taken; likewise.
+	maxReplies = 256
+	// closeLimit is how long the parting takes at most.
+	closeLimit = 2 * time.Second
+)
+
+// session is one socket.
+type session struct {
+	server *Server
+	id     string
+	role   string
+	conn   *websocket.Conn // set before any other goroutine sees the session, save for drain, end and kill
+
+	writing  atomic.Int64 // since when a frame is being written, Unix ns; 0: none is
+	lastPing time.Time    // owned by the keeper
+
+	mu       sync.Mutex // protects the fields below
+	started  bool       // conn is set
+	replies  [][]byte   // frames that go before events
+	draining bool
+	ending   *ending // no more frames but these replies, then close
+
+	signal chan struct{} // one slot: something above has changed, or an ack was answered
+	room   chan struct{} // one slot: replies were taken
+	done   chan struct{} // closed when the reader has ended
+	mute   chan struct{} // closed when the writer has ended
+	slots  chan struct{} // a token per command that is under way
+}
+
+type ending struct {
+	code   websocket.StatusCode
+	reason string
+}
+
+// source is where a session's frames come from: a consumer or a subscription.
+type source interface {
+	// ready gets a signal when frames has something to tell.
+	ready() <-chan struct{}
+	// frames calls write with each frame that is due now; an *hub.Error ends the
+	// session, any other error is write's.
+	frames(write func([]byte) error) error
+	// pause ends delivery for good; holds is what the client may still ack.
+	pause()
+	holds() int
+	// command does what a client's frame asks for.
+	command(sess *session, c *command) error
+}
+
+// run serves a socket until either side ends it. The caller's goroutine reads.
+func (s *session) run(conn *websocket.Conn, ready []byte, src source) {
+	s.mu.Lock()
+	s.conn, s.started = conn, true
+	s.replies = append([][]byte{ready}, s.replies...)
+	s.mu.Unlock()
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		s.write(src)
+		close(s.mute)
+	})
+	s.read(src)
+	close(s.done)
+	_ = conn.CloseNow() // frees a writer that is stuck
+	writer.Wait()
+}
+
+// reply queues a frame that goes before events.
+func (s *session) reply(frame []byte) {
+	s.mu.Lock()
+	if s.ending == nil {
+		s.replies = append(s.replies, frame)
+	}
+	s.mu.Unlock()
+	poke(s.signal)
+}
+
+// end has the writer close the socket after what is queued; err is told to the
+// client first. Only the first call counts.
+func (s *session) end(code websocket.StatusCode, err *hub.Error) {
+	s.mu.Lock()
+	if s.ending == nil {
+		reason := ""
+		if err != nil {
+			s.replies = append(s.replies, errorFrame(nil, err))
+			reason = err.Detail
+		}
+		s.ending = &ending{code, reason}
+	}
+	s.mu.Unlock()
+	poke(s.signal)
+}
+
+// fail ends the socket with the close code that says err best.
+func (s *session) fail(err *hub.Error) {
+	s.end(websocket.StatusCode(4000+err.Code.Status()), err)
+}
+
+// drain tells the client to connect elsewhere, and ends the socket once it holds
+// nothing.
+func (s *session) drain(reconnectAfter time.Duration) {
+	s.mu.Lock()
+	if !s.draining && s.ending == nil {
+		s.replies = append(s.replies, drainFrame(reconnectAfter))
+	}
+	s.draining = true
+	s.mu.Unlock()
+	poke(s.signal)
+}
+
+// kill ends the socket without a word.
+func (s *session) kill() {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if conn != nil {
+		_ = conn.CloseNow()
+	}
+}
+
+// take returns the frames to write before events, and how the session stands.
+func (s *session) take() (replies [][]byte, draining bool, end *ending) {
+	s.mu.Lock()
+	replies, s.replies = s.replies, nil
+	draining, end = s.draining, s.ending
+	s.mu.Unlock()
+	poke(s.room)
+	return replies, draining, end
+}
+
+// write is the only writer of data frames.
+func (s *session) write(src source) {
+	paused := false
+	for {
+		replies, draining, end := s.take()
+		if draining && !paused {
+			src.pause()
+			paused = true
+		}
+		for _, frame := range replies {
+			if s.send(frame) != nil {
+				return
+			}
+		}
+		switch {
+		case end != nil:
+			s.part(end)
+			return
+		case draining && src.holds() == 0:
+			s.part(&ending{websocket.StatusServiceRestart, "the hub is shutting down"})
+			return
+		case !draining:
+			if err := src.frames(s.send); err != nil {
+				if known, ok := err.(*hub.Error); ok { //nolint:errorlint // sources return it bare
+					s.fail(known)
+					continue
+				}
+				return
+			}
+		}
+		select {
+		case <-s.signal:
+		case <-src.ready():
+		case <-s.done:
+			return
+		}
+	}
+}
+
+func (s *session) send(frame []byte) error {
+	s.writing.Store(time.Now().UnixNano())
+	err := s.conn.Write(context.Background(), websocket.MessageText, frame)
+	s.writing.Store(0)
+	return err
+}
+
+// part says goodbye: the close frame, and the peer's in turn.
+func (s *session) part(end *ending) {
+	s.writing.Store(time.Now().UnixNano()) // so that the keeper bounds this, too
+	const longest = 123                    // bytes of a reason (RFC 6455 §5.5)
+	_ = s.conn.Close(end.code, truncate(end.reason, longest))
+}
+
+// read takes commands until the socket ends.
+func (s *session) read(src source) {
+	for {
+		kind, frame, err := s.conn.Read(context.Background())
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		ending := s.ending != nil
+		s.mu.Unlock()
+		if ending {
+			continue // its words come too late; the close handshake follows
+		}
+		if kind != websocket.MessageText {
+			s.fail(hub.Errorf(hub.CodeInvalidRequest, "send text frames"))
+			continue
+		}
+		c, fault := parseCommand(frame)
+		if c == nil {
+			s.fail(fault)
+			continue
+		}
+		s.server.metrics.command(c.kind)
+		if fault == nil {
+			fault = asFault(src.command(s, c))
+		}
+		if fault != nil {
+			s.reply(errorFrame(c.ref, fault))
+		}
+		if !s.awaitRoom() {
+			return
+		}
+	}
+}
+
+// awaitRoom waits while too many answers wait; false when the socket ends.
+func (s *session) awaitRoom() bool {
+	for {
+		s.mu.Lock()
+		full := len(s.replies) >= maxReplies
+		s.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-s.room:
+		case <-s.mute:
+			return false
+		}
+	}
+}
+
+// begin takes a slot for a command, end gives it back once it is answered.
+func (s *session) begin() { s.slots <- struct{}{} }
+
+func (s *session) answered() {
+	<-s.slots
+	poke(s.signal) // what the client holds has changed
+}
+
+func asFault(err error) *hub.Error {
+	if err == nil {
+		return nil
+	}
+	return hub.AsError(err)
+}
+
+func poke(signal chan<- struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
+}
