@@ -293,8 +293,17 @@ func (b *Broker) probe(ctx context.Context) {
 
 // Ready says why this hub cannot publish and deliver right now, or nil.
 func (b *Broker) Ready(ctx context.Context) error {
-	if err := b.work(ctx, b.keys.hubs(), command("exists", b.keys.hubs())); err != nil {
-		return failure(err, "asking Redis")
+	// By the pools that publishing and delivering use: after an outage they do not
+	// recover at the same moment.
+	for _, lanes := range []*lanes{b.publishing, b.working} {
+		cmd := command("exists", b.keys.hubs())
+		err := lanes.do(ctx, b.keys.hubs(), &op{cmds: []cmder{cmd}})
+		if err == nil {
+			err = cmd.Err()
+		}
+		if err != nil {
+			return failure(err, "asking Redis")
+		}
 	}
 	if !b.live.fresh() {
 		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent: no probe came back over pub/sub for " + probeSilence.String()}
