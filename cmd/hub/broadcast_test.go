@@ -67,7 +67,7 @@ func TestSlowSubscriberIsClosedAndOthersLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer slow.CloseNow()
+	defer func() { _ = slow.CloseNow() }()
 	slow.SetReadLimit(64 << 20)
 
 	body := strings.Repeat("x", 300_000)

@@ -265,7 +265,7 @@ func TestStalledConsumerCostsOnlyItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stalled.CloseNow()
+	defer func() { _ = stalled.CloseNow() }()
 
 	const total, size = 60, 500_000 // more than kernel buffers take
 	want := map[string]bool{}

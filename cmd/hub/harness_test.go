@@ -52,7 +52,7 @@ func environment(settings []string) []string {
 // startHub runs a hub in this process, with settings such as "HUB_REDIS_URL=…".
 func startHub(t *testing.T, settings ...string) *testHub {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // the cleanup ends it
 	logs := newLogBuffer()
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, []string{"hub"}, environment(settings), io.Discard, logs) }()
@@ -75,7 +75,7 @@ func startHub(t *testing.T, settings ...string) *testHub {
 // startProcess runs a hub in a process of its own.
 func startProcess(t *testing.T, settings ...string) *testHub {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // the cleanup ends it
 	logs := newLogBuffer()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(append(os.Environ(), asHub+"=1"), environment(settings)...)
@@ -402,4 +402,3 @@ func ids(events []event) []string {
 	}
 	return list
 }
-

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,8 +43,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			usage(stdout)
 			return nil
 		case len(args) == 2 && args[1] == "--version":
-			fmt.Fprintln(stdout, "hub", version())
-			return nil
+			_, err := fmt.Fprintln(stdout, "hub", version())
+			return err
 		}
 		return errUsage
 	}
@@ -53,7 +54,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	log := newLog(cfg, stderr)
 	for _, warning := range warnings {
-		log.Warn(warning)
+		log.Warn("the environment has a setting that means nothing", slog.String("warning", warning))
 	}
 	return serve(ctx, cfg, log, stdout)
 }

@@ -135,7 +135,7 @@ func version() string {
 
 // welcome tells who tries the hub out what to type.
 func welcome(w io.Writer, addr string) {
-	fmt.Fprintf(w, `
+	_, _ = fmt.Fprintf(w, `
 Event Hub listens on http://%[1]s
 
   NOTHING SURVIVES A RESTART: this hub keeps its events in an embedded Redis.

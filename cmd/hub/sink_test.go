@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -36,7 +37,8 @@ func TestConsumersOnTwoHubsShareASink(t *testing.T) {
 					if f.Type != "events" {
 						continue
 					}
-					s.send(fmt.Sprintf(`{"type":"ack","ids":["%s"]}`, strings.Join(ids(f.Events), `","`)))
+					list, _ := json.Marshal(ids(f.Events))
+					s.send(`{"type":"ack","ids":` + string(list) + `}`)
 					mu.Lock()
 					for _, e := range f.Events {
 						seen[e.ID]++
@@ -247,7 +249,7 @@ func TestBadCommandsAreAnsweredAndCloseNothing(t *testing.T) {
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	for command, code := range map[string]string{
-		`{"ref":1}`: "invalid_request",
+		`{"ref":1}`:                                                           "invalid_request",
 		`{"type":"fly","ref":1}`:                                              "invalid_request",
 		`{"type":"ack","ref":1}`:                                              "invalid_request",
 		`{"type":"ack","ids":[],"ref":1}`:                                     "invalid_request",

@@ -84,7 +84,7 @@ type Broker struct {
 	fan   *fan
 	alive *alive
 
-	mu       sync.RWMutex // protects the fields below
+	mu        sync.RWMutex // protects the fields below
 	sinks     map[string]*sink
 	watchers  map[string]*watched // by stream
 	consumers map[*consumer]struct{}

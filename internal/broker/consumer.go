@@ -21,7 +21,7 @@ type consumer struct {
 	since time.Time
 
 	held   atomic.Int64 // events in its hands; written by the sink's run
-	hungry atomic.Bool  // it has asked for events and none has been assigned yet
+	hungry atomic.Bool  // it has asked for events and none has been assigned yet; written under mu
 	paused atomic.Bool
 
 	// owned by the sink's run
@@ -54,11 +54,12 @@ func (c *consumer) Take() ([]hub.Event, error) {
 	c.mu.Lock()
 	events, closed := c.queue, c.closed
 	c.queue = nil
+	asks := len(events) == 0 && !closed && !c.hungry.Swap(true)
 	c.mu.Unlock()
-	switch {
-	case closed:
+	if closed {
 		return nil, errClosed
-	case len(events) == 0 && !c.hungry.Swap(true):
+	}
+	if asks {
 		c.sink.poke()
 	}
 	return events, nil
@@ -70,8 +71,8 @@ func (c *consumer) Ready() <-chan struct{} { return c.ready }
 func (c *consumer) assign(events []hub.Event) {
 	c.mu.Lock()
 	c.queue = append(c.queue, events...)
-	c.mu.Unlock()
 	c.hungry.Store(false)
+	c.mu.Unlock()
 	wake(c.ready)
 }
 

@@ -73,8 +73,7 @@ func (s *sink) flush(st *sinkStream, plan []share) {
 func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 	answer, err := cmd.Slice()
 	switch {
-	case errors.Is(err, redis.Nil):
-		err = nil
+	case errors.Is(err, redis.Nil): // nothing new
 	case isNoGroup(err):
 		st.unread = true
 		release(plan)

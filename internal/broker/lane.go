@@ -75,7 +75,7 @@ func (l *lane) run() {
 	)
 	for {
 		o := next
-		if next = nil; o == nil {
+		if o == nil {
 			var ok bool
 			if o, ok = <-l.queue; !ok {
 				return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-
 	"eventhub/internal/hub"
 )
 
@@ -87,4 +86,3 @@ func (b *Broker) pollOnce(ctx context.Context, streams []string, lasts []hub.ID)
 		}
 	}
 }
-

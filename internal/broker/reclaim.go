@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,8 +15,21 @@ import (
 // looks by itself, in case their hints are lost with them.
 const (
 	reclaimEvents = 500 // of one script run, which blocks Redis meanwhile
-	foreignLook   = time.Second
+	quickLook     = time.Second
+	slowLook      = 5 * time.Second
+	// idleLook is for a sink of which nothing is known to be held elsewhere. A run
+	// costs about eight Redis commands, and there may be many idle sinks.
+	idleLook = 2 * time.Minute
 )
+
+// foreignLook is how often to look while other hubs hold events. A long ack_wait
+// needs no hurry: a hub's death is noticed before it is over.
+func (s *sink) foreignLook() time.Duration {
+	if s.held() < slowLook {
+		return quickLook
+	}
+	return slowLook
+}
 
 // reclaim runs the script for consumers that wait for events.
 func (s *sink) reclaim(st *sinkStream, now time.Time) {
@@ -24,7 +38,7 @@ func (s *sink) reclaim(st *sinkStream, now time.Time) {
 		return // who becomes hungry wakes run, and reclaimAt has passed
 	}
 	st.reclaiming = true
-	st.reclaimAt = now.Add(idleReclaim)
+	st.reclaimAt = now.Add(idleLook + rand.N(idleLook)) // spread, as many sinks may start together
 	highest := ""
 	if st.highest != (hub.ID{}) {
 		highest = st.highest.String()
@@ -57,7 +71,7 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 	held, _ := answer[1].(int64)
 	due, _ := answer[2].(int64)
 	if held > 0 {
-		st.lookAt(now.Add(min(foreignLook, s.held())))
+		st.lookAt(now.Add(s.foreignLook()))
 	}
 	if due >= 0 {
 		st.lookAt(now.Add(time.Duration(due) * time.Millisecond))

@@ -62,13 +62,13 @@ func parseRedisURL(text string) (redisConfig, error) {
 	case "redis+sentinel", "rediss+sentinel":
 		c.master, path = path, ""
 		if c.master == "" {
-			return c, errors.New("Redis URL: the path must name the Sentinel master, such as redis+sentinel://host:26379/mymaster")
+			return c, errors.New("redis URL: the path must name the Sentinel master, such as redis+sentinel://host:26379/mymaster")
 		}
 		defaultPort = "26379"
 	case "redis+cluster", "rediss+cluster":
 		c.cluster = true
 	default:
-		return c, fmt.Errorf("Redis URL: unknown scheme %q: want redis, redis+sentinel or redis+cluster, or rediss… for TLS", scheme)
+		return c, fmt.Errorf("redis URL: unknown scheme %q: want redis, redis+sentinel or redis+cluster, or rediss… for TLS", scheme)
 	}
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		if err := c.userinfo(authority[:at]); err != nil {
@@ -78,7 +78,7 @@ func parseRedisURL(text string) (redisConfig, error) {
 	}
 	for _, host := range strings.Split(authority, ",") {
 		if host == "" {
-			return c, errors.New("Redis URL: a host is missing")
+			return c, errors.New("redis URL: a host is missing")
 		}
 		if _, _, err := net.SplitHostPort(host); err != nil {
 			host = net.JoinHostPort(strings.Trim(host, "[]"), defaultPort)
@@ -86,7 +86,7 @@ func parseRedisURL(text string) (redisConfig, error) {
 		c.addrs = append(c.addrs, host)
 	}
 	if len(c.addrs) > 1 && c.master == "" && !c.cluster {
-		return c, fmt.Errorf("Redis URL: %s takes one host; several need redis+sentinel or redis+cluster", scheme)
+		return c, fmt.Errorf("redis URL: %s takes one host; several need redis+sentinel or redis+cluster", scheme)
 	}
 	if strings.HasPrefix(scheme, "rediss") {
 		c.tls = &tls.Config{MinVersion: tls.VersionTLS12} // no ServerName: each address is checked against its own
@@ -97,7 +97,7 @@ func parseRedisURL(text string) (redisConfig, error) {
 	if path != "" {
 		db, err := strconv.Atoi(path)
 		if err != nil || db < 0 || c.cluster && db > 0 {
-			return c, errors.New("Redis URL: the path is not a database number (a cluster has none; a / in a password must be written %2F)")
+			return c, errors.New("redis URL: the path is not a database number (a cluster has none; a / in a password must be written %2F)")
 		}
 		c.db = db
 	}
@@ -110,7 +110,7 @@ func (c *redisConfig) userinfo(text string) error {
 	c.username, err1 = url.PathUnescape(user)
 	c.password, err2 = url.PathUnescape(password)
 	if err1 != nil || err2 != nil {
-		return errors.New("Redis URL: user and password must be percent-encoded")
+		return errors.New("redis URL: user and password must be percent-encoded")
 	}
 	return nil
 }
@@ -118,21 +118,21 @@ func (c *redisConfig) userinfo(text string) error {
 func (c *redisConfig) query(text string) error {
 	values, err := url.ParseQuery(text)
 	if err != nil {
-		return errors.New("Redis URL: the query is malformed")
+		return errors.New("redis URL: the query is malformed")
 	}
 	for name := range values {
 		value := values.Get(name)
 		switch {
 		case name == "db" && c.master != "":
 			if c.db, err = strconv.Atoi(value); err != nil || c.db < 0 {
-				return errors.New("Redis URL: db is not a database number")
+				return errors.New("redis URL: db is not a database number")
 			}
 		case name == "sentinel_username" && c.master != "":
 			c.sentinelUsername = value
 		case name == "sentinel_password" && c.master != "":
 			c.sentinelPassword = value
 		default:
-			return fmt.Errorf("Redis URL: unknown parameter %q", name)
+			return fmt.Errorf("redis URL: unknown parameter %q", name)
 		}
 	}
 	return nil

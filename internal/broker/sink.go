@@ -55,10 +55,6 @@ type sinkStream struct {
 	attachments map[*consumer]*attachment
 }
 
-// idleReclaim is how often a sink looks for what other hubs may have left, when
-// nothing tells it to: hints can be lost.
-const idleReclaim = 60 * time.Second
-
 func newSink(b *Broker, name string, ackWait time.Duration) *sink {
 	return &sink{
 		broker: b, name: name, ackWait: ackWait,
@@ -138,7 +134,7 @@ func (st *sinkStream) lookAt(t time.Time) {
 
 // nextLook is how long run may sleep when nobody wakes it.
 func (s *sink) nextLook(now time.Time) time.Duration {
-	next := now.Add(idleReclaim)
+	next := now.Add(idleLook)
 	for _, st := range s.streams {
 		at := st.reclaimAt
 		if st.reclaiming || !s.wanted(st) {

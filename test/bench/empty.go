@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"sync/atomic"
+)
+
+// asEmpty has this program run as the yardstick of HTTP instead: a process of
+// its own, as the hub is.
+const asEmpty = "EVENTHUB_BENCH_EMPTY=1"
+
+func runsAsEmpty(environ []string) bool { return slices.Contains(environ, asEmpty) }
+
+// serveEmpty answers every request with nothing, until the process is killed.
+func serveEmpty(stdout io.Writer) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(stdout, err)
+		os.Exit(1)
+	}
+	fmt.Fprintf(stdout, `{"msg":"listening","addr":%q}`+"\n", listener.Addr())
+	//nolint:gosec // no limits: it is the least a server can do
+	err = http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	fmt.Fprintln(stdout, err)
+	os.Exit(1)
+}
+
+// empty sends the same requests as publish to the empty handler.
+func empty(l posts) probe {
+	return func(ctx context.Context, r *rig) (sample, error) {
+		self, err := os.Executable()
+		if err != nil {
+			return sample{}, err
+		}
+		cmd := exec.Command(self) //nolint:noctx // it is stopped below
+		cmd.Env = append(os.Environ(), asEmpty)
+		p, err := startProcess(cmd)
+		if err != nil {
+			return sample{}, err
+		}
+		defer p.stop()
+		addr, err := p.address(ctx)
+		if err != nil {
+			return sample{}, err
+		}
+		return r.steady(ctx, load{p.pid(), math.MaxInt64, func(ctx context.Context, count *atomic.Int64) error {
+			return l.run(ctx, addr, r.next("empty"), http.StatusOK, count)
+		}})
+	}
+}

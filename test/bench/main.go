@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime/debug"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if runsAsEmpty(os.Environ()) {
+		serveEmpty(os.Stdout)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options is what the command line says.
+type options struct {
+	duration time.Duration  // of one measurement of rows that go by time
+	runs     int            // of each row; the median counts
+	only     *regexp.Regexp // rows to measure
+	json     string         // file to write the report to, "" for none
+	hub      string         // binary to measure, "" to build it
+	backlog  int            // events that a sink has to deliver
+	prefetch int            // of its consumers
+	window   int            // messages that a broadcast subscriber may lag behind
+	rate     int            // events a second of the latency row
+}
+
+// errUsage is a wrong command line; what is wrong has been said.
+var errUsage = errors.New("wrong command line")
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	o := options{only: regexp.MustCompile("")}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long one measurement of a row takes, where it goes by time")
+	flags.IntVar(&o.runs, "runs", 3, "how often each row is measured; the median counts")
+	flags.StringVar(&o.json, "json", "", "`file` to write the report to as JSON")
+	flags.StringVar(&o.hub, "hub", "", "hub `binary` to measure (default: built from this module)")
+	flags.IntVar(&o.backlog, "backlog", 200_000, "events that wait for a sink")
+	flags.IntVar(&o.prefetch, "prefetch", 1000, "prefetch of a sink's consumers")
+	flags.IntVar(&o.window, "window", 256, "messages that the slowest broadcast subscriber may lag behind; the hub closes at 1024")
+	flags.IntVar(&o.rate, "rate", 1000, "events a second of the latency row")
+	flags.Func("run", "measure only rows that this `regexp` matches", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return o, err
+	case err != nil:
+		return o, errUsage
+	case flags.NArg() > 0, o.duration < time.Millisecond, o.duration > time.Hour, o.runs < 1, o.rate < 1,
+		o.backlog < 1, o.backlog > maxStored, o.prefetch < 1, o.window < 1:
+		fmt.Fprintln(stderr, "bench: it takes flags only; numbers from 1, -duration from 1ms to 1h, -backlog up to", maxStored)
+		return o, errUsage
+	}
+	return o, nil
+}
+
+// run measures the rows that were asked for and reports them, as far as it came.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	opts, err := parseOptions(args, stderr)
+	if err != nil {
+		return err
+	}
+	// The load generator shares its cores with what it measures.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	dir, err := os.MkdirTemp("", "eventhub-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if opts.hub == "" {
+		if opts.hub, err = buildHub(ctx, dir); err != nil {
+			return err
+		}
+	}
+	rep, err := newReport(ctx, args, opts)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows(opts) {
+		if opts.only.MatchString(row.name) && ctx.Err() == nil {
+			rep.Rows = append(rep.Rows, measure(ctx, row, opts, dir, stderr))
+		}
+	}
+	rep.print(stdout)
+	if opts.json != "" {
+		err = rep.save(opts.json)
+	}
+	return errors.Join(ctx.Err(), err, rep.failure())
+}

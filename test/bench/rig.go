@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// rig is what a row is measured on: one Redis and one hub of its own.
+type rig struct {
+	opts   options
+	redis  *process
+	db     *redis.Client
+	hub    *process
+	addr   string // of the hub
+	layout layout
+	names  int // given out by next
+}
+
+func newRig(ctx context.Context, opts options, dir string) (r *rig, err error) {
+	r = &rig{opts: opts}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if r.redis, r.db, err = startRedis(ctx, dir); err != nil {
+		return r, err
+	}
+	if r.hub, r.addr, err = startHub(ctx, opts.hub, r.db.Options().Addr); err != nil {
+		return r, err
+	}
+	r.layout, err = learnLayout(ctx, r)
+	return r, err
+}
+
+func (r *rig) close() {
+	if r.hub != nil {
+		r.hub.stop()
+	}
+	if r.redis != nil {
+		_ = r.db.Close()
+		r.redis.stop()
+	}
+}
+
+// next is a name that was not used before: each run has its own stream.
+func (r *rig) next(kind string) string {
+	r.names++
+	return kind + "-" + strconv.Itoa(r.names)
+}
+
+// once does a probe within its time.
+func (r *rig) once(ctx context.Context, p probe) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.duration+runLimit)
+	defer cancel()
+	return p(ctx, r)
+}
+
+// mark is a moment in a measurement.
+type mark struct {
+	at     time.Time
+	events int64
+	cpu    usage
+	known  bool // cpu is
+}
+
+// noServer is for a load that goes to Redis alone.
+const noServer = 0
+
+// mark takes the time. server is the process that stands where the hub does.
+func (r *rig) mark(server int, events int64) mark {
+	m := mark{at: time.Now(), events: events}
+	ok1, ok2, ok3 := true, false, false
+	if server != noServer {
+		m.cpu.Hub, ok1 = cpuSeconds(server)
+	}
+	m.cpu.Redis, ok2 = cpuSeconds(r.redis.pid())
+	m.cpu.Load, ok3 = cpuSeconds(os.Getpid())
+	m.known = ok1 && ok2 && ok3
+	return m
+}
+
+// since is what has happened between two moments.
+func (m mark) since(before mark) sample {
+	s := sample{Events: m.events - before.events, Seconds: m.at.Sub(before.at).Seconds()}
+	if m.known && before.known {
+		used := m.cpu.minus(before.cpu)
+		s.CPU = &used
+	}
+	return s
+}
+
+const (
+	// warmUp goes before what is measured.
+	warmUp = 300 * time.Millisecond
+	// maxStored bounds the events of one run, and so the memory of Redis: 4
+	// million take about 1.3 GB. A measurement that reaches it ends early.
+	maxStored = 4_000_000
+)
+
+// load is work that goes on as long as it is let.
+type load struct {
+	server int   // process that does it
+	most   int64 // events after which it is enough
+	// run adds to count what was done. It returns nil when ctx has ended and all
+	// was right.
+	run func(ctx context.Context, count *atomic.Int64) error
+}
+
+// steady measures a load.
+func (r *rig) steady(ctx context.Context, l load) (sample, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var count atomic.Int64
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx, &count) }() // waited for on every way out
+	if err := l.pass(ended, warmUp, &count); err != nil {
+		return sample{}, err
+	}
+	before := r.mark(l.server, count.Load())
+	if err := l.pass(ended, r.opts.duration, &count); err != nil {
+		return sample{}, err
+	}
+	s := r.mark(l.server, count.Load()).since(before)
+	stop()
+	if err := <-ended; err != nil {
+		return sample{}, err
+	}
+	if s.Events == 0 {
+		return s, errors.New("nothing was done in the time of the measurement")
+	}
+	return s, nil
+}
+
+// pass lets time go by while the load works.
+func (l load) pass(ended <-chan error, d time.Duration, count *atomic.Int64) error {
+	const look = 20 * time.Millisecond
+	for until := time.Now().Add(d); time.Now().Before(until) && count.Load() < l.most; {
+		select {
+		case err := <-ended:
+			if err == nil {
+				err = errors.New("it was interrupted")
+			}
+			return fmt.Errorf("the load ended early: %w", err)
+		case <-time.After(min(look, time.Until(until))):
+		}
+	}
+	return nil
+}
