@@ -18,10 +18,11 @@ RUN --mount=type=cache,target=/go/pkg/mod \
 COPY . .
 ARG TARGETOS
 ARG TARGETARCH
+ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w" -o /out/hub ./cmd/hub
+    go build -trimpath -ldflags "-s -w -X main.release=${VERSION}" -o /out/hub ./cmd/hub
 
 # distroless/static has the CA certificates and time zones, and nothing to run
 # but the hub: no shell, so no HEALTHCHECK either; ask /livez and /readyz.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"eventhub/internal/redistest"
@@ -92,4 +93,25 @@ func notReady(h *testHub) string {
 		return ""
 	}
 	return string(answer.body)
+}
+
+func TestMetricsShowASinkThatNobodyConsumes(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=2").drop()
+	h.publishMany("orders", 5)
+	eventually(t, func() string {
+		metrics := string(h.call("GET", "/metrics", "").body)
+		for _, line := range []string{
+			`hub_sink_lag{sink="billing",stream="orders"} 5`,
+			`hub_sink_pending{sink="billing",stream="orders"} 0`,
+			`hub_connections{role="sink"} 0`,
+			`hub_events_published_total 5`,
+		} {
+			if !strings.Contains(metrics, line+"\n") {
+				return line + " is missing"
+			}
+		}
+		return ""
+	})
 }

@@ -124,8 +124,14 @@ func newLog(cfg config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// version is the module's, as the linker knows it.
+// release is set by the linker where the build has no version control at hand.
+var release string
+
+// version is the release's, or the module's as the Go tool knows it.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"

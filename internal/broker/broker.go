@@ -232,6 +232,9 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 	if err != nil {
 		return nil, err
 	}
+	if err := b.work(ctx, b.keys.sinks(), command("sadd", b.keys.sinks(), spec.Sink)); err != nil {
+		return nil, failure(err, "listing the sink")
+	}
 	lasts := make(map[string]hub.ID, len(spec.Streams))
 	info := hub.ConsumerInfo{Config: config}
 	for _, stream := range spec.Streams {

@@ -20,6 +20,9 @@ func (k keys) retry(stream, sink string) string {
 // sink is a hash: the settings of a sink, and one field per stream of it.
 func (k keys) sink(name string) string { return k.prefix + "sink:" + name }
 
+// sinks is a set: the names of all sinks.
+func (k keys) sinks() string { return k.prefix + "sinks" }
+
 // hubs is a sorted set: the live hubs by their last heartbeat, in Redis's time.
 func (k keys) hubs() string { return k.prefix + "hubs" }
 

@@ -1,19 +1,20 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"eventhub/internal/hub"
 )
 
 // latencyBuckets span a quick answer of Redis to the longest a caller waits.
 var latencyBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
 
-// metrics are the engine's. Their labels are fixed words, save for the sinks in
-// use on this hub, of which at most TopSinks are shown.
+// metrics are the engine's. Their labels are fixed words, save for the sinks, of
+// which at most TopSinks are shown.
 type metrics struct {
 	published       prometheus.Counter
 	publishFailures prometheus.Counter
@@ -63,8 +64,8 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 	return m
 }
 
-// sinkCollector asks Redis, when it is scraped, where the sinks in use on this
-// hub stand. The figures are of the whole sink: take their max over hubs.
+// sinkCollector asks Redis, when it is scraped, where the sinks stand. The
+// figures are of the whole sink, the same on every hub: take their max.
 type sinkCollector struct{ broker *Broker }
 
 // scrapeTimeout bounds a scrape while Redis does not answer.
@@ -86,37 +87,41 @@ func (*sinkCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c *sinkCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	for _, place := range c.broker.places() {
-		f, err := c.broker.figures(ctx, place.sink, place.stream)
-		if err != nil {
+	sinks, err := c.broker.shownSinks(ctx)
+	if err != nil {
+		return // /readyz tells
+	}
+	for _, sink := range sinks {
+		config, err := c.broker.config(ctx, sink)
+		for _, stream := range config.Streams {
+			var f hub.SinkStreamStatus
+			if f, err = c.broker.figures(ctx, sink, stream); err != nil {
+				break
+			}
+			gauge := func(desc *prometheus.Desc, value float64) {
+				ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, sink, stream)
+			}
+			gauge(lagDesc, float64(f.Lag))
+			gauge(pendingDesc, float64(f.Pending))
+			gauge(oldestDesc, f.OldestPending.Seconds())
+		}
+		if err != nil && ctx.Err() != nil {
 			return // the rest would fail alike
 		}
-		gauge := func(desc *prometheus.Desc, value float64) {
-			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, place.sink, place.stream)
-		}
-		gauge(lagDesc, float64(f.Lag))
-		gauge(pendingDesc, float64(f.Pending))
-		gauge(oldestDesc, f.OldestPending.Seconds())
 	}
 }
 
-type place struct{ sink, stream string }
-
-// places lists up to TopSinks of the sinks in use on this hub with their
-// streams, always the same ones while they are in use.
-func (b *Broker) places() []place {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var places []place
-	for _, w := range b.watchers {
-		w.mu.Lock()
-		for st, s := range w.sinks {
-			places = append(places, place{s.name, st.name})
-		}
-		w.mu.Unlock()
+// shownSinks lists up to TopSinks of all sinks, also those that nobody consumes:
+// their lag is what somebody wants to know. They are always the same ones.
+func (b *Broker) shownSinks(ctx context.Context) ([]string, error) {
+	if b.opts.TopSinks < 0 {
+		return nil, nil
 	}
-	slices.SortFunc(places, func(x, y place) int {
-		return cmp.Or(cmp.Compare(x.sink, y.sink), cmp.Compare(x.stream, y.stream))
-	})
-	return places[:min(len(places), max(b.opts.TopSinks, 0))]
+	cmd := command("smembers", b.keys.sinks())
+	if err := b.work(ctx, b.keys.sinks(), cmd); err != nil {
+		return nil, err
+	}
+	sinks, err := cmd.StringSlice()
+	slices.Sort(sinks)
+	return sinks[:min(len(sinks), b.opts.TopSinks)], err
 }

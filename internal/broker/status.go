@@ -16,19 +16,10 @@ import (
 // Errors: CodeSinkNotFound, CodeUnavailable.
 func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error) {
 	status := hub.SinkStatus{Sink: name}
-	key := b.keys.sink(name)
-	cmd := command("hgetall", key)
-	if err := b.work(ctx, key, cmd); err != nil {
-		return status, failure(err, "reading the sink")
+	var err error
+	if status.Config, err = b.config(ctx, name); err != nil {
+		return status, err
 	}
-	fields, err := cmd.StringSlice()
-	if err != nil {
-		return status, failure(err, "reading the sink")
-	}
-	if len(fields) == 0 {
-		return status, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", name)
-	}
-	status.Config = sinkConfig(fields)
 	for _, stream := range status.Config.Streams {
 		figures, err := b.figures(ctx, name, stream)
 		if err != nil {
@@ -38,6 +29,23 @@ func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error
 	}
 	status.Consumers = b.allConsumers(ctx, name)
 	return status, nil
+}
+
+// config reads a sink's settings.
+func (b *Broker) config(ctx context.Context, name string) (hub.SinkConfig, error) {
+	key := b.keys.sink(name)
+	cmd := command("hgetall", key)
+	if err := b.work(ctx, key, cmd); err != nil {
+		return hub.SinkConfig{}, failure(err, "reading the sink")
+	}
+	fields, err := cmd.StringSlice()
+	if err != nil {
+		return hub.SinkConfig{}, failure(err, "reading the sink")
+	}
+	if len(fields) == 0 {
+		return hub.SinkConfig{}, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", name)
+	}
+	return sinkConfig(fields), nil
 }
 
 // figures reads a sink's place in one stream. A group that is gone counts as

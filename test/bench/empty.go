@@ -34,7 +34,7 @@ func serveEmpty(stdout io.Writer) {
 }
 
 // empty sends the same requests as publish to the empty handler.
-func empty(l posts) probe {
+func empty(p posts) probe {
 	return func(ctx context.Context, r *rig) (sample, error) {
 		self, err := os.Executable()
 		if err != nil {
@@ -42,17 +42,17 @@ func empty(l posts) probe {
 		}
 		cmd := exec.Command(self) //nolint:noctx // it is stopped below
 		cmd.Env = append(os.Environ(), asEmpty)
-		p, err := startProcess(cmd)
+		server, err := startProcess(cmd)
 		if err != nil {
 			return sample{}, err
 		}
-		defer p.stop()
-		addr, err := p.address(ctx)
+		defer server.stop()
+		addr, err := server.address(ctx)
 		if err != nil {
 			return sample{}, err
 		}
-		return r.steady(ctx, load{p.pid(), math.MaxInt64, func(ctx context.Context, count *atomic.Int64) error {
-			return l.run(ctx, addr, r.next("empty"), http.StatusOK, count)
+		return r.steady(ctx, load{server.pid(), math.MaxInt64, func(ctx context.Context, count *atomic.Int64) error {
+			return p.run(ctx, addr, r.next("empty"), http.StatusOK, count)
 		}})
 	}
 }

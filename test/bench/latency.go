@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
-	"net/http"
+	"net/url"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -43,8 +41,8 @@ func (t *timing) record(frame []byte) error {
 			fault = fmt.Errorf("an event came that was not sent: %.300s", frame)
 			return
 		}
-		if n >= t.warm {
-			fault = t.histogram.RecordValue(now.Sub(t.due(n)).Nanoseconds())
+		if n >= t.warm && fault == nil {
+			fault = t.histogram.RecordValue(max(now.Sub(t.due(n)).Nanoseconds(), 1))
 		}
 	})
 	return fault
@@ -52,24 +50,26 @@ func (t *timing) record(frame []byte) error {
 
 func (t *timing) complete() bool { return t.received >= t.total }
 
-func (t *timing) sample(events int64, seconds float64, cpu *usage) sample {
-	at := func(percentile float64) time.Duration { return time.Duration(t.histogram.ValueAtPercentile(percentile)) }
-	return sample{Events: events, Seconds: seconds, CPU: cpu, Latency: &latency{P50: at(50), P99: at(99), P999: at(99.9)}}
-}
-
-// run sends and receives until all has come.
-func (t *timing) run(r *rig, server int, send func(n int) error, receive func() error) (sample, error) {
+// run sends and receives until all has come; cancel ends who receives.
+func (t *timing) run(r *rig, server int, cancel func(), send func(n int) error, receive func() error) (sample, error) {
 	before := r.mark(server, 0)
 	received := make(chan error, 1)
-	go func() { received <- receive() }() // waited for below; ends with the run's context at the latest
+	go func() { received <- receive() }() // waited for below
 	if err := t.keep(t.total, send); err != nil {
+		cancel()
+		<-received
 		return sample{}, fmt.Errorf("sending: %w", err)
 	}
 	if err := <-received; err != nil {
 		return sample{}, fmt.Errorf("receiving, after %d of %d events: %w", t.received, t.total, err)
 	}
 	s := r.mark(server, int64(t.total)).since(before)
-	return t.sample(s.Events, s.Seconds, s.CPU), nil
+	s.Latency = &latency{P50: t.at(50), P99: t.at(99), P999: t.at(99.9)}
+	return s, nil
+}
+
+func (t *timing) at(percentile float64) time.Duration {
+	return time.Duration(t.histogram.ValueAtPercentile(percentile))
 }
 
 // latencyOfHub goes from a POST to a consumer's socket, which acknowledges each
@@ -78,17 +78,19 @@ func latencyOfHub(ctx context.Context, r *rig) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream := r.next("timed")
-	s, err := dialSocket(ctx, r.addr, "/v1/sinks/"+r.next("sink")+"/ws?stream="+stream+"&prefetch="+strconv.Itoa(r.opts.prefetch))
+	query := url.Values{"stream": {stream}, "prefetch": {strconv.Itoa(r.opts.prefetch)}}
+	s, err := dialSocket(ctx, r.addr, "/v1/sinks/"+r.next("sink")+"/ws?"+query.Encode())
 	if err != nil {
 		return sample{}, err
 	}
+	defer s.close()
 	p, err := newPoster(ctx, r.addr, stream)
 	if err != nil {
 		return sample{}, err
 	}
 	defer p.close()
 	t := newTiming(r.opts)
-	return t.run(r, r.hub.pid(), p.send, func() error {
+	return t.run(r, r.hub.pid(), cancel, p.send, func() error {
 		var ids [][]byte
 		for !t.complete() {
 			frame, err := s.nextEvents()
@@ -106,32 +108,4 @@ func latencyOfHub(ctx context.Context, r *rig) (sample, error) {
 		}
 		return nil
 	})
-}
-
-// poster sends events without waiting for the answers: each over a connection
-// that has had its last one.
-type poster struct {
-	free   chan *httpConn
-	conns  []*httpConn
-	failed atomic.Pointer[error]
-	addr   string
-	path   string
-}
-
-// posterConns bounds the requests under way; one that finds none free is late,
-// and counts as such.
-const posterConns = 32
-
-func newPoster(ctx context.Context, addr, stream string) (*poster, error) {
-	p := &poster{free: make(chan *httpConn, posterConns), addr: addr, path: eventsPath(stream)}
-	for range posterConns {
-		conn, err := dialHTTP(ctx, addr)
-		if err != nil {
-			p.close()
-			return nil, err
-		}
-		p.conns = append(p.conns, conn)
-		p.free <- conn
-	}
-	return p, nil
 }

@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return err
 		}
 	}
-	rep, err := newReport(ctx, args, opts)
+	rep, err := newReport(ctx, args)
 	if err != nil {
 		return err
 	}

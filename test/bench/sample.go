@@ -28,7 +28,7 @@ type latency struct {
 // itself, so they need not be of the same run.
 type series struct {
 	Runs    []sample `json:"runs"`
-	Rate    float64  `json:"rate,omitempty"`             // events a second
+	Rate    float64  `json:"rate,omitempty"`            // events a second
 	CPU     *usage   `json:"cpu_per_million,omitempty"` // seconds per million events
 	Latency *latency `json:"latency,omitempty"`
 }

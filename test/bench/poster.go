@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// posterConns bounds the requests under way. One that finds no connection free
+// is late, and counts as such.
+const posterConns = 32
+
+// poster posts events without waiting for the answers: each over a connection
+// that has had its last one. send is for one goroutine.
+type poster struct {
+	request *template
+	conns   []*httpConn
+	free    chan *httpConn
+	failed  chan error // one slot: the first answer that is no success
+	reading sync.WaitGroup
+}
+
+func newPoster(ctx context.Context, addr, stream string) (*poster, error) {
+	p := &poster{
+		request: newTemplate(postRequest(addr, eventsPath(stream), eventBody(0))),
+		free:    make(chan *httpConn, posterConns), failed: make(chan error, 1),
+	}
+	for range posterConns {
+		conn, err := dialHTTP(ctx, addr)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.conns = append(p.conns, conn)
+		p.free <- conn
+		p.reading.Go(func() { p.read(conn) })
+	}
+	return p, nil
+}
+
+func (p *poster) send(n int) error {
+	select {
+	case err := <-p.failed:
+		return err
+	case conn := <-p.free:
+		_, err := conn.Write(p.request.of(n))
+		return err
+	}
+}
+
+// read takes the answers of a connection. It ends when that is closed.
+func (p *poster) read(conn *httpConn) {
+	for {
+		_, err := conn.answer(http.StatusCreated)
+		if err != nil {
+			select {
+			case p.failed <- err:
+			default:
+			}
+			return
+		}
+		p.free <- conn // never blocks: there is room for all
+	}
+}
+
+func (p *poster) close() {
+	for _, conn := range p.conns {
+		conn.close()
+	}
+	p.reading.Wait()
+}
