@@ -54,7 +54,7 @@ func TestTheBinaryIsStaticAndCrossCompiled(t *testing.T) {
 		if !strings.Contains(command, "go build") {
 			continue
 		}
-		for _, want := range []string{"CGO_ENABLED=0", "GOOS=$TARGETOS", "GOARCH=$TARGETARCH", "-trimpath", `-ldflags "-s -w"`} {
+		for _, want := range []string{"CGO_ENABLED=0", "GOOS=$TARGETOS", "GOARCH=$TARGETARCH", "-trimpath", `-ldflags "-s -w -X main.release=${VERSION}"`} {
 			if !strings.Contains(command, want) {
 				t.Errorf("%q lacks %s", command, want)
 			}
