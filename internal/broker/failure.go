@@ -26,6 +26,8 @@ func failure(err error, doing string) error {
 		return err
 	case outOfSpace(err):
 		return &hub.Error{Code: hub.CodeStorageFull, Detail: doing + ": Redis is out of memory or disk (maxmemory)", Err: err}
+	case hasPrefix(err, "WRONGTYPE"):
+		return &hub.Error{Code: hub.CodeConflict, Detail: doing + ": another program keeps something that is no stream under the key that Redis has for it", Err: err}
 	case notSent(err):
 		return unavailable(err, doing)
 	case isReply(err):
