@@ -72,9 +72,16 @@ func Test1000ConsumersTakeFewRedisConnections(t *testing.T) {
 	const sinks, each = 50, 20
 	sockets := make([]*socket, sinks*each)
 	var wg sync.WaitGroup
+	next := make(chan int, len(sockets))
 	for i := range sockets {
+		next <- i
+	}
+	close(next)
+	for range 20 {
 		wg.Go(func() {
-			sockets[i] = h.dial(fmt.Sprintf("/v1/sinks/sink-%d/ws?stream=stream-%d", i%sinks, i%sinks))
+			for i := range next {
+				sockets[i] = h.dial(fmt.Sprintf("/v1/sinks/sink-%d/ws?stream=stream-%d", i%sinks, i%sinks))
+			}
 		})
 	}
 	wg.Wait()

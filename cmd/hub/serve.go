@@ -56,7 +56,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	}
 	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes}
 	sockets := ws.NewServer(engine, ws.Options{
-		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
+		Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
 		WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
 	})
 	// What drains may take all but what closing needs.

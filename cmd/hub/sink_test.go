@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"eventhub/internal/redistest"
 )
 
@@ -380,4 +382,17 @@ func TestConsumersOfAllHubsAreListed(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+func TestFrameThatIsTooLargeIsAnsweredBeforeTheClose(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	s := h.dial("/v1/sinks/billing/ws?stream=orders")
+	s.send(`{"type":"ack","ids":["` + strings.Repeat("1", 4<<20) + `"]}`)
+	if f := s.next("error"); f.Code != "payload_too_large" {
+		t.Errorf("the error frame is %+v", f)
+	}
+	if code := s.closed(); code != websocket.StatusMessageTooBig {
+		t.Errorf("closed with %d, want 1009", code)
+	}
 }

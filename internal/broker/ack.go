@@ -114,8 +114,7 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 			}
 		}
 		if err != nil {
-			// They are still pending: look for them when they are free again.
-			st.lookAt(time.Now().Add(s.held()))
+			s.doubts(st) // they may still be pending
 		} else {
 			s.broker.metrics.acked.Add(float64(len(ack.ids)))
 			s.broker.metrics.ackSeconds.Observe(time.Since(ack.began).Seconds())

@@ -38,11 +38,11 @@ func (b *Broker) define(ctx context.Context, spec hub.ConsumerSpec, look bool) (
 	key := b.keys.sink(spec.Sink)
 	cmd := defineScript.call([]string{key}, args...)
 	if err := b.work(ctx, key, cmd); err != nil {
-		return hub.SinkConfig{}, failure(err, "reading the sink's settings")
+		return hub.SinkConfig{}, readFailure(err, "reading the sink's settings")
 	}
 	fields, err := cmd.StringSlice()
 	if err != nil || len(fields) == 0 {
-		return hub.SinkConfig{}, failure(err, "reading the sink's settings")
+		return hub.SinkConfig{}, readFailure(err, "reading the sink's settings")
 	}
 	config := sinkConfig(fields)
 	if spec.AckWait != 0 && spec.AckWait != config.AckWait {

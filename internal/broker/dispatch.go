@@ -82,6 +82,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 	case err != nil:
 		st.unread = true
 		release(plan)
+		s.doubts(st)
 		s.fails(st, "reading", err)
 		return
 	}

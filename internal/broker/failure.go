@@ -39,6 +39,15 @@ func failure(err error, doing string) error {
 	}
 }
 
+// readFailure is failure for a call that changes nothing: it is never in doubt.
+func readFailure(err error, doing string) error {
+	failed := failure(err, doing)
+	if e := (*hub.Error)(nil); errors.As(failed, &e) && e.Code == hub.CodeUnconfirmed {
+		return unavailable(err, doing)
+	}
+	return failed
+}
+
 func unavailable(err error, doing string) *hub.Error {
 	return &hub.Error{
 		Code: hub.CodeUnavailable, RetryAfter: retryAfter, Err: err,

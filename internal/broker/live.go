@@ -302,7 +302,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 			err = cmd.Err()
 		}
 		if err != nil {
-			return failure(err, "asking Redis")
+			return readFailure(err, "asking Redis")
 		}
 	}
 	if !b.live.fresh() {

@@ -39,6 +39,9 @@ func (s *sink) reclaim(st *sinkStream, now time.Time) {
 	}
 	st.reclaiming = true
 	st.reclaimAt = now.Add(idleLook + rand.N(idleLook)) // spread, as many sinks may start together
+	if now.Before(st.doubt) {
+		st.lookAt(st.doubt)
+	}
 	highest := ""
 	if st.highest != (hub.ID{}) {
 		highest = st.highest.String()
@@ -63,6 +66,7 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 	if err != nil || len(answer) != 3 {
 		release(plan)
 		st.lookAt(now)
+		s.doubts(st)
 		s.fails(st, "reclaiming", err)
 		return
 	}

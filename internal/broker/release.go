@@ -78,7 +78,7 @@ func (s *sink) release(st *sinkStream, back []handback, then func(hub.AckResult,
 			var outcomes []int64
 			if outcomes, err = cmd.Int64Slice(); err != nil {
 				err = failure(err, "handing events back")
-				st.lookAt(now.Add(s.held()))
+				s.doubts(st)
 				break
 			}
 			for _, outcome := range outcomes {

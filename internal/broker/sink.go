@@ -47,6 +47,7 @@ type sinkStream struct {
 	repairing   bool
 	reclaiming  bool
 	reclaimAt   time.Time
+	doubt       time.Time // when to look, whatever else: see doubts
 	deadlines   deadlines
 	leased      int
 	highest     hub.ID // highest id read
@@ -220,6 +221,13 @@ func (s *sink) fails(st *sinkStream, doing string, err error) {
 		s.broker.log.Warn("a sink cannot reach its stream, retrying", slog.String("sink", s.name),
 			slog.String("stream", st.name), slog.String("doing", doing), slog.Any("error", err))
 	}
+}
+
+// doubts: an answer was lost, so this hub may hold events that it knows nothing
+// of. They are free once ack_wait is over.
+func (s *sink) doubts(st *sinkStream) {
+	st.doubt = time.Now().Add(s.held())
+	st.lookAt(st.doubt)
 }
 
 func (s *sink) succeeds(st *sinkStream) {

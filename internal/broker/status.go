@@ -36,11 +36,11 @@ func (b *Broker) config(ctx context.Context, name string) (hub.SinkConfig, error
 	key := b.keys.sink(name)
 	cmd := command("hgetall", key)
 	if err := b.work(ctx, key, cmd); err != nil {
-		return hub.SinkConfig{}, failure(err, "reading the sink")
+		return hub.SinkConfig{}, readFailure(err, "reading the sink")
 	}
 	fields, err := cmd.StringSlice()
 	if err != nil {
-		return hub.SinkConfig{}, failure(err, "reading the sink")
+		return hub.SinkConfig{}, readFailure(err, "reading the sink")
 	}
 	if len(fields) == 0 {
 		return hub.SinkConfig{}, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", name)
@@ -55,7 +55,7 @@ func (b *Broker) figures(ctx context.Context, sink, stream string) (hub.SinkStre
 	key := b.keys.log(stream)
 	cmd := statsScript.call([]string{key, b.keys.sinkState(stream, sink)}, sink)
 	if err := b.work(ctx, key, cmd); err != nil {
-		return figures, failure(err, "reading the sink's figures")
+		return figures, readFailure(err, "reading the sink's figures")
 	}
 	answer, _ := cmd.Slice()
 	if len(answer) != 8 {
@@ -69,7 +69,7 @@ func (b *Broker) figures(ctx context.Context, sink, stream string) (hub.SinkStre
 	last, err2 := parseAny(answer[2])
 	delivered, err3 := parseAny(answer[3])
 	if err := cmp.Or(err1, err2, err3); err != nil {
-		return figures, failure(err, "reading the sink's figures")
+		return figures, readFailure(err, "reading the sink's figures")
 	}
 	switch {
 	case length == 0 || delivered.Compare(last) >= 0:
@@ -96,7 +96,7 @@ func (b *Broker) count(ctx context.Context, key string, after hub.ID) (int64, er
 	for {
 		cmd := countScript.call([]string{key}, after.String(), piece)
 		if err := b.work(ctx, key, cmd); err != nil {
-			return 0, failure(err, "counting what a sink has not read")
+			return 0, readFailure(err, "counting what a sink has not read")
 		}
 		answer, _ := cmd.Slice()
 		if len(answer) != 2 {
@@ -104,7 +104,7 @@ func (b *Broker) count(ctx context.Context, key string, after hub.ID) (int64, er
 		}
 		last, err := parseAny(answer[1])
 		if err != nil {
-			return 0, failure(err, "counting what a sink has not read")
+			return 0, readFailure(err, "counting what a sink has not read")
 		}
 		if total += number(answer[0]); last == after {
 			return total, nil

@@ -9,10 +9,16 @@ import (
 	"eventhub/internal/hub"
 )
 
+// drain reads what a client still sends, within reason: one that is cut off while
+// it writes sees a reset connection instead of the answer.
+func drain(body io.Reader, most int64) {
+	_, _ = io.CopyN(io.Discard, body, 2*most)
+}
+
 // readJSON reads a body that is JSON by its Content-Type. curl -d says
 // x-www-form-urlencoded when it is told nothing, and means JSON.
 func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if err := hub.NoParams(r.URL.Query()); err != nil {
+	if err := hub.NoParams(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
 	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
@@ -23,6 +29,7 @@ func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 	most := int64(h.Limits.BatchBytes)
 	if r.ContentLength > most {
+		drain(r.Body, most)
 		return nil, hub.TooLargeBody(h.Limits)
 	}
 	body := http.MaxBytesReader(w, r.Body, most)
@@ -39,6 +46,7 @@ func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
+		drain(r.Body, most)
 		return nil, hub.TooLargeBody(h.Limits)
 	case err != nil:
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")

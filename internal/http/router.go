@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventhub/internal/hub"
@@ -58,7 +59,7 @@ type endpoint func(w http.ResponseWriter, r *http.Request) error
 // newRouter has every route of the API.
 func newRouter(h *handler) chi.Router {
 	r := chi.NewRouter()
-	r.Use(plainPath, requestID, h.observe, h.rescue)
+	r.Use(plainPath, requestID, h.observe, h.rescue, middleware.GetHead)
 	r.NotFound(h.handle(notFound))
 	r.MethodNotAllowed(h.handle(methodNotAllowed(r)))
 
@@ -95,9 +96,16 @@ func notFound(_ http.ResponseWriter, r *http.Request) error {
 func methodNotAllowed(routes chi.Routes) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			asked := method
+			if method == http.MethodHead {
+				asked = http.MethodGet // GetHead
+			}
+			if routes.Match(chi.NewRouteContext(), asked, r.URL.Path) {
 				w.Header().Add("Allow", method)
 			}
+		}
+		if w.Header().Get("Allow") == "" { // a method that no route has
+			return notFound(w, r)
 		}
 		return hub.Errorf(hub.CodeMethodNotAllowed, "%q has no method %s; see the Allow header", clip(r.URL.Path), clip(r.Method))
 	}

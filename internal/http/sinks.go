@@ -12,7 +12,7 @@ func (h *handler) sink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := hub.NoParams(r.URL.Query()); err != nil {
+	if err := hub.NoParams(r.URL.RawQuery); err != nil {
 		return err
 	}
 	status, err := h.Broker.Status(r.Context(), sink)
@@ -24,10 +24,18 @@ func (h *handler) sink(w http.ResponseWriter, r *http.Request) error {
 
 // sinkAnswer is a sink with its figures.
 type sinkAnswer struct {
-	Sink      string               `json:"sink"`
-	Config    sinkConfig           `json:"config"`
-	Streams   []sinkStream         `json:"streams"`
-	Consumers []hub.ConsumerStatus `json:"consumers"`
+	Sink      string         `json:"sink"`
+	Config    sinkConfig     `json:"config"`
+	Streams   []sinkStream   `json:"streams"`
+	Consumers []sinkConsumer `json:"consumers"`
+}
+
+type sinkConsumer struct {
+	Consumer       string `json:"consumer"`
+	Hub            string `json:"hub"`
+	Transport      string `json:"transport"`
+	InFlight       int    `json:"in_flight"`
+	ConnectedSince string `json:"connected_since"`
 }
 
 type sinkConfig struct {
@@ -49,7 +57,10 @@ func sinkStatus(s hub.SinkStatus) sinkAnswer {
 		Sink:      s.Sink,
 		Config:    sinkConfig{s.Config.Streams, s.Config.From, hub.FormatDuration(s.Config.AckWait)},
 		Streams:   make([]sinkStream, len(s.Streams)),
-		Consumers: s.Consumers,
+		Consumers: make([]sinkConsumer, len(s.Consumers)),
+	}
+	for i, c := range s.Consumers {
+		answer.Consumers[i] = sinkConsumer{c.Consumer, c.Hub, c.Transport, c.InFlight, hub.FormatTime(c.ConnectedSince)}
 	}
 	for i, st := range s.Streams {
 		answer.Streams[i] = sinkStream{st.Stream, st.Lag, st.Pending, st.OldestPending.Seconds(), st.Redelivered}

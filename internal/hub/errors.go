@@ -23,7 +23,6 @@ const (
 	CodePayloadTooLarge  Code = "payload_too_large"
 	CodeUnsupportedMedia Code = "unsupported_media_type"
 	CodeUpgradeRequired  Code = "upgrade_required"
-	CodeNotSupported     Code = "not_supported"
 	CodeInternal         Code = "internal"
 	// CodeUnavailable: certainly not done, try again later.
 	CodeUnavailable Code = "unavailable"
@@ -41,7 +40,6 @@ var codes = map[Code]struct {
 }{
 	CodeInvalidRequest:   {400, "Invalid request"},
 	CodeInvalidName:      {400, "Invalid name"},
-	CodeNotSupported:     {400, "Not supported"},
 	CodeForbidden:        {403, "Forbidden"},
 	CodeNotFound:         {404, "Not found"},
 	CodeStreamNotFound:   {404, "Stream not found"},

@@ -66,6 +66,9 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// FormatTime writes a time as it goes over the wire.
+func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+
 func appendField(dst []byte, name, value string) []byte {
 	if value == "" {
 		return dst

@@ -96,7 +96,7 @@ type SinkStreamStatus struct {
 	Stream        string
 	Lag           int64         // events not yet delivered to anyone
 	Pending       int64         // delivered, not yet acknowledged
-	OldestPending time.Duration // how long the longest-held one has been held
+	OldestPending time.Duration // since the oldest of them was published
 	Redelivered   int64         // deliveries beyond an event's first, ever
 }
 

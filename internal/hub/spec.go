@@ -21,14 +21,14 @@ type SpecDefaults struct {
 	MaxStreams int
 }
 
-// ParseConsumerSpec reads the query parameters of a consumer of sink. The error
+// ParseConsumerSpec reads the raw query parameters of a consumer of sink. The error
 // is an *Error that lists every fault.
-func ParseConsumerSpec(sink string, query url.Values, defaults SpecDefaults) (ConsumerSpec, error) {
+func ParseConsumerSpec(sink, query string, defaults SpecDefaults) (ConsumerSpec, error) {
 	spec := ConsumerSpec{Sink: sink, Prefetch: defaults.Prefetch}
 	if err := CheckName("sink", sink); err != nil {
 		return spec, err
 	}
-	p := params{query: query}
+	p := parseQuery(query)
 	p.known("stream", "from", "ack_wait", "prefetch", "consumer")
 	spec.Streams = p.names("stream", "stream", defaults.MaxStreams)
 	p.single("from", func(value string) error {
@@ -59,17 +59,20 @@ func ParseConsumerSpec(sink string, query url.Values, defaults SpecDefaults) (Co
 	return spec, p.err()
 }
 
-// ParseChannels reads the query parameters of a broadcast subscriber.
-func ParseChannels(query url.Values, most int) ([]string, error) {
-	p := params{query: query}
+// ParseChannels reads the raw query parameters of a broadcast subscriber.
+func ParseChannels(query string, most int) ([]string, error) {
+	p := parseQuery(query)
 	p.known("channel")
 	return p.names("channel", "channel", most), p.err()
 }
 
 // NoParams makes sure that a request has no query parameters, where none is
 // known.
-func NoParams(query url.Values) error {
-	p := params{query: query}
+func NoParams(query string) error {
+	if query == "" {
+		return nil
+	}
+	p := parseQuery(query)
 	p.known()
 	return p.err()
 }
@@ -91,6 +94,15 @@ type params struct {
 	faults []Fault
 }
 
+func parseQuery(query string) params {
+	values, err := url.ParseQuery(query)
+	p := params{query: values}
+	if err != nil {
+		p.fault(CodeInvalidRequest, "", "the query is malformed: %s", err)
+	}
+	return p
+}
+
 func (p *params) fault(code Code, name, format string, args ...any) {
 	if p.code == "" {
 		p.code = code
@@ -102,7 +114,10 @@ func (p *params) err() error {
 	if len(p.faults) == 0 {
 		return nil
 	}
-	detail := p.faults[0].Pointer[1:] + ": " + p.faults[0].Detail
+	detail := p.faults[0].Detail
+	if name := p.faults[0].Pointer[1:]; name != "" {
+		detail = name + ": " + detail
+	}
 	return &Error{Code: p.code, Detail: detail, Faults: p.faults}
 }
 

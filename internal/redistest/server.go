@@ -32,6 +32,7 @@ type Server struct {
 	dir  string
 	port int
 	bus  int      // the cluster bus port; 0 for a server outside a cluster
+	conf string   // a configuration file, which the server may rewrite; "" for none
 	args []string // appended to the command line, after our defaults
 	proc *process // the current process, possibly dead; nil before the first launch
 }
@@ -158,13 +159,17 @@ func (s *Server) launch(deadline time.Time) error {
 }
 
 func (s *Server) command() *exec.Cmd {
-	args := []string{
+	var args []string
+	if s.conf != "" {
+		args = append(args, s.conf) // only the first argument can be one
+	}
+	args = append(args,
 		"--bind", host,
 		"--port", strconv.Itoa(s.port),
 		"--dir", s.dir,
 		"--save", "",
 		"--appendonly", "no",
-	}
+	)
 	return exec.Command(s.bin, append(args, s.args...)...) //nolint:gosec // G204: the arguments are the test's
 }
 

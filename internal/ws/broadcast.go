@@ -9,7 +9,7 @@ import (
 // ServeBroadcast serves GET /v1/broadcast/ws. It returns an error when nothing
 // has been written.
 func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
-	channels, err := hub.ParseChannels(r.URL.Query(), s.opts.MaxChannels)
+	channels, err := hub.ParseChannels(r.URL.RawQuery, s.opts.MaxChannels)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type command struct {
 	ref      []byte // raw JSON, or nil
 	stream   string
 	receipts []hub.Receipt
+	objects  bool // one of them names an attempt, or could
 	delay    time.Duration
 	given    []string // names of the fields, save for type and ref
 }
@@ -46,7 +47,14 @@ func parseCommand(frame []byte) (*command, *hub.Error) {
 			fault = err
 		}
 	}
-	hub.EachMember(frame, func(name string, value []byte) { note(c.member(name, value)) })
+	seen := map[string]bool{}
+	hub.EachMember(frame, func(name string, value []byte) {
+		if seen[name] {
+			note(hub.Errorf(hub.CodeInvalidRequest, "%q is given twice", truncate(name, 64)))
+		}
+		seen[name] = true
+		note(c.member(name, value))
+	})
 	if c.kind == "" {
 		note(hub.Errorf(hub.CodeInvalidRequest, "type is missing"))
 	}
@@ -70,7 +78,7 @@ func (c *command) member(name string, value []byte) (fault *hub.Error) {
 	case "stream":
 		c.stream, fault = text(name, value)
 	case "ids":
-		c.receipts, fault = receipts(value)
+		c.receipts, c.objects, fault = receipts(value)
 	case "delay":
 		var delay string
 		if delay, fault = text(name, value); fault == nil {
@@ -106,9 +114,9 @@ func text(name string, value []byte) (string, *hub.Error) {
 }
 
 // receipts reads ids, each "<id>" or {"id":"<id>","attempt":2}.
-func receipts(value []byte) (list []hub.Receipt, fault *hub.Error) {
+func receipts(value []byte) (list []hub.Receipt, objects bool, fault *hub.Error) {
 	if value[0] != '[' {
-		return nil, hub.Errorf(hub.CodeInvalidRequest, "ids is not an array")
+		return nil, false, hub.Errorf(hub.CodeInvalidRequest, "ids is not an array")
 	}
 	i := 0
 	hub.EachElement(value, func(element []byte) {
@@ -117,12 +125,13 @@ func receipts(value []byte) (list []hub.Receipt, fault *hub.Error) {
 			fault = hub.Errorf(hub.CodeInvalidRequest, "ids/%d: %s", i, reason)
 		}
 		list = append(list, r)
+		objects = objects || element[0] == '{'
 		i++
 	})
 	if len(list) == 0 && fault == nil {
 		fault = hub.Errorf(hub.CodeInvalidRequest, "ids is empty: name at least one event")
 	}
-	return list, fault
+	return list, objects, fault
 }
 
 func receipt(value []byte) (r hub.Receipt, reason string) {

@@ -30,7 +30,6 @@ type Broker interface {
 
 // Options says how a Server works. The zero value of each has a default.
 type Options struct {
-	Limits      hub.Limits
 	Prefetch    int           // of a consumer that names none; default 100
 	MaxStreams  int           // of one socket; default 100
 	MaxChannels int           // of one socket; default 1000
@@ -42,7 +41,6 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
-	setDefault(&o.Limits, hub.DefaultLimits)
 	setDefault(&o.Prefetch, 100)
 	setDefault(&o.MaxStreams, 100)
 	setDefault(&o.MaxChannels, 1000)
@@ -188,9 +186,6 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadLimit(int64(s.opts.Limits.BatchBytes) + frameOverhead)
+	conn.SetReadLimit(-1) // session.receive has a limit of its own, with an answer
 	return conn, nil
 }
-
-// frameOverhead is what a command may have around the largest batch.
-const frameOverhead = 64 << 10

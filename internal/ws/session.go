@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,7 +200,7 @@ func (s *session) part(end *ending) {
 // read takes commands until the socket ends.
 func (s *session) read(src source) {
 	for {
-		kind, frame, err := s.conn.Read(context.Background())
+		kind, frame, err := s.receive()
 		if err != nil {
 			return
 		}
@@ -229,6 +230,26 @@ func (s *session) read(src source) {
 			return
 		}
 	}
+}
+
+// commandBytes bounds one command: some 100,000 ids.
+const commandBytes = 4 << 20
+
+// receive reads one frame. One that is too large ends the session, after the
+// client was told.
+func (s *session) receive() (websocket.MessageType, []byte, error) {
+	kind, reader, err := s.conn.Reader(context.Background())
+	if err != nil {
+		return 0, nil, err
+	}
+	frame, err := io.ReadAll(io.LimitReader(reader, commandBytes+1))
+	if err == nil && len(frame) > commandBytes {
+		tooLarge := hub.Errorf(hub.CodePayloadTooLarge, "a frame may have at most %d bytes", commandBytes)
+		s.end(websocket.StatusMessageTooBig, tooLarge)
+		<-s.mute // the rest of the frame is the close handshake's to discard
+		err = tooLarge
+	}
+	return kind, frame, err
 }
 
 // awaitRoom waits while too many answers wait; false when the socket ends.

@@ -15,7 +15,7 @@ const handbackLimit = 3 * time.Second
 // ServeSink serves GET /v1/sinks/{sink}/ws. It returns an error when nothing has
 // been written.
 func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
-	spec, err := hub.ParseConsumerSpec(r.PathValue("sink"), r.URL.Query(),
+	spec, err := hub.ParseConsumerSpec(r.PathValue("sink"), r.URL.RawQuery,
 		hub.SpecDefaults{Prefetch: s.opts.Prefetch, MaxStreams: s.opts.MaxStreams})
 	if err != nil {
 		return err
@@ -134,10 +134,10 @@ func (s *sinkSource) ack(sess *session, c *command) error {
 		return hub.Errorf(hub.CodeInvalidRequest, "ids is missing")
 	}
 	ids := make([]hub.ID, len(c.receipts))
+	if c.objects {
+		return hub.Errorf(hub.CodeInvalidRequest, "ids: an ack takes plain ids, whichever delivery they are of")
+	}
 	for i, r := range c.receipts {
-		if r.Attempt != 0 {
-			return hub.Errorf(hub.CodeInvalidRequest, "ids/%d: an ack takes plain ids, whichever delivery they are of", i)
-		}
 		ids[i] = r.ID
 	}
 	sess.begin()

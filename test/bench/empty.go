@@ -20,17 +20,15 @@ const asEmpty = "EVENTHUB_BENCH_EMPTY=1"
 func runsAsEmpty(environ []string) bool { return slices.Contains(environ, asEmpty) }
 
 // serveEmpty answers every request with nothing, until the process is killed.
-func serveEmpty(stdout io.Writer) {
+func serveEmpty(stdout io.Writer) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		fmt.Fprintln(stdout, err)
-		os.Exit(1)
+		return err
 	}
-	fmt.Fprintf(stdout, `{"msg":"listening","addr":%q}`+"\n", listener.Addr())
-	//nolint:gosec // no limits: it is the least a server can do
-	err = http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	fmt.Fprintln(stdout, err)
-	os.Exit(1)
+	if _, err := fmt.Fprintf(stdout, `{"msg":"listening","addr":%q}`+"\n", listener.Addr()); err != nil {
+		return err
+	}
+	return http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 }
 
 // empty sends the same requests as publish to the empty handler.

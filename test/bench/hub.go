@@ -23,7 +23,7 @@ func buildHub(ctx context.Context, dir string) (string, error) {
 
 // startHub starts a hub and returns when it is ready. What the environment says
 // of a hub does not count, so that figures can be compared.
-func startHub(ctx context.Context, bin, redisAddr string) (p *process, addr string, err error) {
+func startHub(ctx context.Context, client *http.Client, bin, redisAddr string) (p *process, addr string, err error) {
 	cmd := exec.Command(bin) //nolint:noctx // it is stopped by the rig, which owns it
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "HUB_") {
@@ -35,7 +35,7 @@ func startHub(ctx context.Context, bin, redisAddr string) (p *process, addr stri
 		return nil, "", fmt.Errorf("starting the hub: %w", err)
 	}
 	if addr, err = p.address(ctx); err == nil {
-		err = awaitReady(ctx, addr)
+		err = awaitReady(ctx, client, addr)
 	}
 	if err != nil {
 		p.stop()
@@ -44,7 +44,7 @@ func startHub(ctx context.Context, bin, redisAddr string) (p *process, addr stri
 	return p, addr, nil
 }
 
-func awaitReady(ctx context.Context, addr string) error {
+func awaitReady(ctx context.Context, client *http.Client, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for {
@@ -52,7 +52,7 @@ func awaitReady(ctx context.Context, addr string) error {
 		if err != nil {
 			return err
 		}
-		answer, err := http.DefaultClient.Do(request)
+		answer, err := client.Do(request)
 		if err != nil {
 			return fmt.Errorf("it is not ready: %w", err)
 		}

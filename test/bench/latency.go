@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -57,8 +58,7 @@ func (t *timing) run(r *rig, server int, cancel func(), send func(n int) error, 
 	go func() { received <- receive() }() // waited for below
 	if err := t.keep(t.total, send); err != nil {
 		cancel()
-		<-received
-		return sample{}, fmt.Errorf("sending: %w", err)
+		return sample{}, errors.Join(fmt.Errorf("sending: %w", err), <-received)
 	}
 	if err := <-received; err != nil {
 		return sample{}, fmt.Errorf("receiving, after %d of %d events: %w", t.received, t.total, err)

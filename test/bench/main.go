@@ -15,15 +15,13 @@ import (
 )
 
 func main() {
-	if runsAsEmpty(os.Environ()) {
-		serveEmpty(os.Stdout)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	default:
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -44,8 +42,8 @@ type options struct {
 	rate     int            // events a second of the latency row
 }
 
-// errUsage is a wrong command line; what is wrong has been said.
-var errUsage = errors.New("wrong command line")
+// errUsage is a wrong command line.
+var errUsage = fmt.Errorf("it takes flags only: numbers from 1, -duration from 1ms to 1h, -backlog up to %d", maxStored)
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o := options{only: regexp.MustCompile("")}
@@ -71,14 +69,16 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, errUsage
 	case flags.NArg() > 0, o.duration < time.Millisecond, o.duration > time.Hour, o.runs < 1, o.rate < 1,
 		o.backlog < 1, o.backlog > maxStored, o.prefetch < 1, o.window < 1:
-		fmt.Fprintln(stderr, "bench: it takes flags only; numbers from 1, -duration from 1ms to 1h, -backlog up to", maxStored)
 		return o, errUsage
 	}
 	return o, nil
 }
 
 // run measures the rows that were asked for and reports them, as far as it came.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (err error) {
+	if runsAsEmpty(environ) {
+		return serveEmpty(stdout)
+	}
 	opts, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
@@ -89,23 +89,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	rep, err := newReport(ctx, args)
+	if err != nil {
+		return err
+	}
 	if opts.hub == "" {
 		if opts.hub, err = buildHub(ctx, dir); err != nil {
 			return err
 		}
-	}
-	rep, err := newReport(ctx, args)
-	if err != nil {
-		return err
 	}
 	for _, row := range rows(opts) {
 		if opts.only.MatchString(row.name) && ctx.Err() == nil {
 			rep.Rows = append(rep.Rows, measure(ctx, row, opts, dir, stderr))
 		}
 	}
-	rep.print(stdout)
-	if opts.json != "" {
+	if _, err = io.WriteString(stdout, rep.text()); err == nil && opts.json != "" {
 		err = rep.save(opts.json)
 	}
 	return errors.Join(ctx.Err(), err, rep.failure())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -19,12 +20,13 @@ type rig struct {
 	db     *redis.Client
 	hub    *process
 	addr   string // of the hub
+	client *http.Client
 	layout layout
 	names  int // given out by next
 }
 
 func newRig(ctx context.Context, opts options, dir string) (r *rig, err error) {
-	r = &rig{opts: opts}
+	r = &rig{opts: opts, client: &http.Client{Transport: &http.Transport{}}}
 	defer func() {
 		if err != nil {
 			r.close()
@@ -33,7 +35,7 @@ func newRig(ctx context.Context, opts options, dir string) (r *rig, err error) {
 	if r.redis, r.db, err = startRedis(ctx, dir); err != nil {
 		return r, err
 	}
-	if r.hub, r.addr, err = startHub(ctx, opts.hub, r.db.Options().Addr); err != nil {
+	if r.hub, r.addr, err = startHub(ctx, r.client, opts.hub, r.db.Options().Addr); err != nil {
 		return r, err
 	}
 	r.layout, err = learnLayout(ctx, r)
@@ -41,6 +43,7 @@ func newRig(ctx context.Context, opts options, dir string) (r *rig, err error) {
 }
 
 func (r *rig) close() {
+	r.client.CloseIdleConnections()
 	if r.hub != nil {
 		r.hub.stop()
 	}
@@ -77,13 +80,16 @@ const noServer = 0
 // mark takes the time. server is the process that stands where the hub does.
 func (r *rig) mark(server int, events int64) mark {
 	m := mark{at: time.Now(), events: events}
-	ok1, ok2, ok3 := true, false, false
-	if server != noServer {
-		m.cpu.Hub, ok1 = cpuSeconds(server)
+	m.known = true
+	read := func(into *float64, pid int) {
+		seconds, ok := cpuSeconds(pid)
+		*into, m.known = seconds, m.known && ok
 	}
-	m.cpu.Redis, ok2 = cpuSeconds(r.redis.pid())
-	m.cpu.Load, ok3 = cpuSeconds(os.Getpid())
-	m.known = ok1 && ok2 && ok3
+	if server != noServer {
+		read(&m.cpu.Hub, server)
+	}
+	read(&m.cpu.Redis, r.redis.pid())
+	read(&m.cpu.Load, os.Getpid())
 	return m
 }
 

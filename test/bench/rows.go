@@ -54,7 +54,7 @@ func measure(ctx context.Context, row row, opts options, dir string, progress io
 	}
 	defer rig.close()
 	for i := range opts.runs {
-		fmt.Fprintf(progress, "%s %d/%d\n", row.name, i+1, opts.runs)
+		_, _ = fmt.Fprintf(progress, "%s %d/%d\n", row.name, i+1, opts.runs)
 		if row.raw != nil {
 			s, err := rig.once(ctx, row.raw)
 			if err != nil {

@@ -29,7 +29,8 @@ func dialSocket(ctx context.Context, addr, path string) (*socket, error) {
 		s.out = &corked{Conn: conn}
 		return s.out, err
 	}}
-	conn, answer, err := websocket.Dial(ctx, "ws://"+addr+path, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	options := &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}}
+	conn, answer, err := websocket.Dial(ctx, "ws://"+addr+path, options) //nolint:bodyclose // "You never need to close resp.Body yourself."
 	if err != nil {
 		if answer != nil && answer.Body != nil {
 			said, _ := io.ReadAll(answer.Body)

@@ -13,7 +13,7 @@ func (r *rig) owed(ctx context.Context, sink string) (lag, pending int64, err er
 	if err != nil {
 		return 0, 0, err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := r.client.Do(request)
 	if err != nil {
 		return 0, 0, err
 	}

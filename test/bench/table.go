@@ -2,77 +2,64 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"strconv"
-	"text/tabwriter"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// print writes the tables: one of throughput, one of latency, and what failed.
-func (r *report) print(w io.Writer) {
+// text is the report for people: a table of throughput, one of latency, and what
+// failed.
+func (r *report) text() string {
 	m := r.Machine
-	fmt.Fprintf(w, "\n%d × %s, %s, %s, Redis %s; commit %s; medians of runs\n", m.CPUs, m.Model, m.OS, m.Go, m.Redis, r.Commit)
-	throughput, latencies := split(r.Rows)
-	if len(throughput) > 0 {
-		printThroughput(w, throughput)
-	}
-	if len(latencies) > 0 {
-		printLatency(w, latencies)
-	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s at commit %s, %s\n%d × %s, %s, %s, Redis %s\n",
+		r.Command, r.Commit, r.Time.Format(time.DateOnly), m.CPUs, m.Model, m.OS, m.Go, m.Redis)
+	throughput := table{{"row", "hub", "yardstick", "ratio", "spread", "CPU hub", "Redis", "load"}}
+	latencies := table{{"row", "p50", "", "p99", "", "p99.9", "", "yardstick p50", "p99", "p99.9"}}
 	for _, row := range r.Rows {
-		if row.Error != "" {
-			fmt.Fprintf(w, "\nFAILED %s: %s\n", row.Name, row.Error)
-		}
-	}
-}
-
-func split(rows []result) (throughput, latencies []result) {
-	for _, row := range rows {
 		switch {
 		case row.Error != "":
 		case row.Hub.Latency != nil:
-			latencies = append(latencies, row)
+			latencies = append(latencies, latencyLine(row))
 		default:
-			throughput = append(throughput, row)
+			throughput = append(throughput, throughputLine(row))
 		}
 	}
-	return throughput, latencies
-}
-
-func printThroughput(w io.Writer, rows []result) {
-	fmt.Fprint(w, "\nThroughput, events a second; CPU seconds per million events while the hub was measured\n\n")
-	t := newTable(w)
-	fmt.Fprintln(t, "row\thub\tyardstick\tratio\tCPU hub\tRedis\tload\tspread\t")
-	for _, row := range rows {
-		raw, ratio := "", ""
-		if row.Raw.Rate > 0 {
-			raw, ratio = perSecond(row.Raw.Rate), fmt.Sprintf("%.2f", row.Ratio)
-		}
-		hub, redis, load := "", "", ""
-		if cpu := row.Hub.CPU; cpu != nil {
-			hub, redis, load = cpuFigure(cpu.Hub), cpuFigure(cpu.Redis), cpuFigure(cpu.Load)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", row.Name, perSecond(row.Hub.Rate), raw, ratio, hub, redis, load, spread(row.Hub))
+	if len(throughput) > 1 {
+		b.WriteString("\nThroughput in events a second; CPU seconds per million events, while the hub was measured\n\n" + throughput.String())
 	}
-	_ = t.Flush()
-}
-
-func printLatency(w io.Writer, rows []result) {
-	fmt.Fprint(w, "\nLatency, µs; in parentheses what the hub adds to the yardstick\n\n")
-	t := newTable(w)
-	fmt.Fprintln(t, "row\tp50\t\tp99\t\tp99.9\t\tyardstick p50\tp99\tp99.9\t")
-	for _, row := range rows {
-		hub, raw, added := row.Hub.Latency, row.Raw.Latency, row.Added
-		fmt.Fprintf(t, "%s\t%s\t(+%s)\t%s\t(+%s)\t%s\t(+%s)\t%s\t%s\t%s\t\n", row.Name,
-			micros(hub.P50), micros(added.P50), micros(hub.P99), micros(added.P99), micros(hub.P999), micros(added.P999),
-			micros(raw.P50), micros(raw.P99), micros(raw.P999))
+	if len(latencies) > 1 {
+		b.WriteString("\nLatency in µs; in parentheses, what the hub adds to the yardstick\n\n" + latencies.String())
 	}
-	_ = t.Flush()
+	for _, row := range r.Rows {
+		if row.Error != "" {
+			fmt.Fprintf(&b, "\nFAILED %s: %s\n", row.Name, row.Error)
+		}
+	}
+	return b.String()
 }
 
-func newTable(w io.Writer) *tabwriter.Writer {
-	return tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+func throughputLine(row result) []string {
+	line := []string{row.Name, perSecond(row.Hub.Rate), "", "", spread(row.Hub), "", "", ""}
+	if row.Raw.Rate > 0 {
+		line[2], line[3] = perSecond(row.Raw.Rate), fmt.Sprintf("%.2f", row.Ratio)
+	}
+	if cpu := row.Hub.CPU; cpu != nil {
+		for i, seconds := range []float64{cpu.Hub, cpu.Redis, cpu.Load} {
+			line[5+i] = fmt.Sprintf("%.2f", seconds)
+		}
+	}
+	return line
+}
+
+func latencyLine(row result) []string {
+	hub, raw, added := row.Hub.Latency, row.Raw.Latency, row.Added
+	return []string{
+		row.Name, micros(hub.P50), plus(added.P50), micros(hub.P99), plus(added.P99), micros(hub.P999), plus(added.P999),
+		micros(raw.P50), micros(raw.P99), micros(raw.P999),
+	}
 }
 
 // perSecond writes a rate to three digits, with thousands apart: "54,300".
@@ -85,9 +72,9 @@ func perSecond(rate float64) string {
 	return text
 }
 
-func cpuFigure(seconds float64) string { return fmt.Sprintf("%.2f", seconds) }
-
 func micros(d time.Duration) string { return strconv.FormatInt(d.Microseconds(), 10) }
+
+func plus(d time.Duration) string { return fmt.Sprintf("(%+d)", d.Microseconds()) }
 
 // spread is how far the runs lie apart, in parts of the median.
 func spread(s series) string {
@@ -96,4 +83,26 @@ func spread(s series) string {
 		least, most = min(least, run.rate()), max(most, run.rate())
 	}
 	return fmt.Sprintf("%.0f%%", (most-least)/s.Rate*100)
+}
+
+// table is lines of equally many cells, the first line being the heads.
+type table [][]string
+
+// String aligns the first column to the left, the others, figures, to the right.
+func (t table) String() string {
+	widths := make([]int, len(t[0]))
+	for _, line := range t {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, line := range t {
+		fmt.Fprintf(&b, "%-*s", widths[0], line[0])
+		for i, cell := range line[1:] {
+			fmt.Fprintf(&b, "  %*s", widths[i+1], cell)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }

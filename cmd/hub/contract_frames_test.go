@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"eventhub/internal/redistest"
+)
+
+// contractFrames holds the frames of one kind of socket to api/asyncapi.yaml,
+// and remembers which it has met.
+type contractFrames struct {
+	schemas map[string]*openapi3.Schema // by message
+	hub     []string                    // the messages that the hub sends
+	client  []string                    // those that clients send
+	met     map[string]bool
+}
+
+// newContractFrames reads a channel of the document. Its schemas are JSON
+// Schema, so that the library for OpenAPI can read them; the rest it passes on.
+func newContractFrames(t *testing.T, channel string) *contractFrames {
+	t.Helper()
+	text, err := os.ReadFile(contractAsyncAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("\nservers:"), []byte("\nx-servers:"), 1) // of another form in OpenAPI
+	loader := openapi3.NewLoader()
+	loader.IsExternalRefsAllowed = true // openapi.yaml
+	doc, err := loader.LoadFromDataWithPath(text, &url.URL{Path: contractAsyncAPI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.InternalizeRefs(t.Context(), func(_ *openapi3.T, ref openapi3.ComponentRef) string { return path.Base(ref.RefString()) })
+	contractStrict(t, doc)
+
+	var rest struct {
+		Channels   map[string]struct{ Messages map[string]contractRef }
+		Operations map[string]struct {
+			Action   string
+			Channel  contractRef
+			Messages []contractRef
+			Reply    struct{ Messages []contractRef }
+		}
+	}
+	var messages map[string]struct{ Payload contractRef }
+	contractConvert(t, doc.Extensions, &rest)
+	contractConvert(t, doc.Components.Extensions["messages"], &messages)
+	f := &contractFrames{schemas: map[string]*openapi3.Schema{}, met: map[string]bool{}}
+	for name, message := range rest.Channels[channel].Messages {
+		f.schemas[name] = doc.Components.Schemas[messages[message.name()].Payload.name()].Value
+	}
+	for _, operation := range rest.Operations {
+		if operation.Channel.name() != channel {
+			continue
+		}
+		sender, replier := &f.hub, &f.client
+		if operation.Action == "receive" {
+			sender, replier = replier, sender
+		}
+		for _, ref := range operation.Messages {
+			*sender = append(*sender, ref.name())
+		}
+		for _, ref := range operation.Reply.Messages {
+			*replier = append(*replier, ref.name())
+		}
+	}
+	if len(f.schemas) == 0 || len(f.hub) == 0 {
+		t.Fatalf("the document has no frames of %q", channel)
+	}
+	return f
+}
+
+// contractRef is {"$ref":"#/components/messages/Ack"}, whose name is Ack.
+type contractRef struct {
+	Ref string `json:"$ref"`
+}
+
+func (r contractRef) name() string { return path.Base(r.Ref) }
+
+// contractConvert reads a generic value into a typed one.
+func contractConvert(t *testing.T, from, to any) {
+	t.Helper()
+	text, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// match names the one message of these that the frame is, or says what is wrong.
+func (f *contractFrames) match(names []string, frame []byte) (string, error) {
+	decoder := json.NewDecoder(bytes.NewReader(frame))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return "", err
+	}
+	var matches []string
+	var faults strings.Builder
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	for _, name := range names {
+		if err := f.schemas[name].VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+			fmt.Fprintf(&faults, "not %s: %v\n", name, err)
+		} else {
+			matches = append(matches, name)
+		}
+	}
+	if len(matches) != 1 {
+		return "", fmt.Errorf("it is %q of the documented messages, want one: %s", matches, &faults)
+	}
+	f.met[matches[0]] = true
+	return matches[0], nil
+}
+
+// contractSocket is a socket whose frames are held to the document.
+type contractSocket struct {
+	t      *testing.T
+	conn   *websocket.Conn
+	frames *contractFrames
+}
+
+// next waits for a message and passes over others.
+func (s *contractSocket) next(message string) []byte {
+	s.t.Helper()
+	for {
+		_, text, err := s.conn.Read(s.t.Context())
+		if err != nil {
+			s.t.Fatalf("while %s was awaited: %v", message, err)
+		}
+		got, err := s.frames.match(s.frames.hub, text)
+		if err != nil {
+			s.t.Fatalf("the frame %s: %v", text, err)
+		}
+		if got == message {
+			return text
+		}
+	}
+}
+
+// event waits for a frame of one event and returns its id.
+func (s *contractSocket) event() string {
+	s.t.Helper()
+	var f frame
+	if err := json.Unmarshal(s.next("events"), &f); err != nil || len(f.Events) != 1 {
+		s.t.Fatalf("%v, %d events", err, len(f.Events))
+	}
+	return f.Events[0].ID
+}
+
+// send sends a command that is documented.
+func (s *contractSocket) send(format string, args ...any) {
+	s.t.Helper()
+	command := fmt.Appendf(nil, format, args...)
+	if _, err := s.frames.match(s.frames.client, command); err != nil {
+		s.t.Errorf("the document refuses the good command %s: %v", command, err)
+	}
+	if err := s.conn.Write(s.t.Context(), websocket.MessageText, command); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// refused sends commands that the document refuses, and so does the hub.
+func (s *contractSocket) refused(commands ...string) {
+	s.t.Helper()
+	for _, command := range commands {
+		if name, err := s.frames.match(s.frames.client, []byte(command)); err == nil {
+			s.t.Errorf("the document allows %s, as %s", command, name)
+		}
+		if err := s.conn.Write(s.t.Context(), websocket.MessageText, []byte(command)); err != nil {
+			s.t.Fatal(err)
+		}
+		s.next("error")
+	}
+}
+
+// closed waits for the end of the socket, which is to have this code, and checks
+// that every documented message has been met.
+func (s *contractSocket) closed(code websocket.StatusCode) {
+	s.t.Helper()
+	if _, text, err := s.conn.Read(s.t.Context()); websocket.CloseStatus(err) != code {
+		s.t.Errorf("got %s and %v, want the close code %d", text, err, code)
+	}
+	for name := range s.frames.schemas {
+		if !s.frames.met[name] {
+			s.t.Errorf("no frame %q was met", name)
+		}
+	}
+}
+
+func TestEveryFrameOfASinkIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	h := contractHub(t)
+	conn := newContract(t).connect(t, h, "/v1/sinks/billing/ws?stream=orders&from=oldest")
+	s := &contractSocket{t, conn, newContractFrames(t, "sink")}
+	s.next("ready")
+
+	h.call("POST", "/v1/streams/orders/events", `{"type":"a","topic":"b","key":"c","headers":{"d":"e"},"data":null}`)
+	first := s.event()
+	s.send(`{"type":"nack","stream":"orders","ids":[%q,"1-0",{"id":"1-1","attempt":2}],"delay":"1ms","ref":"n"}`, first)
+	s.next("nacked")
+	if again := s.event(); again != first {
+		t.Fatalf("%s came after the nack, want %s", again, first)
+	}
+	s.send(`{"type":"ack","ids":[%q,"1-0"],"ref":-1.5e3}`, first)
+	s.next("acked")
+	s.send(`{"type":"ack","stream":"visits","ids":["1-0"]}`) // good, but for this sink
+	s.next("error")
+	s.refused(`{"type":"seek"}`, `{"ids":["1-0"]}`, `{"type":"ack"}`, `{"type":"ack","ids":[]}`, `{"type":"ack","ids":"1-0"}`,
+		`{"type":"ack","ids":["1"]}`, `{"type":"ack","ids":["1-0"],"delay":"1s"}`, `{"type":"ack","ids":[{"id":"1-0","attempt":1}]}`,
+		`{"type":"ack","ids":["1-0"],"ref":null}`, `{"type":"nack","ids":[{"id":"1-0","attempt":0}]}`, `{"type":"nack","ids":["1-0"],"delay":5}`)
+
+	h.call("POST", "/v1/streams/orders/events", `{"data_base64":"AAE="}`)
+	held := s.event()
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.stop() }()
+	s.next("drain")
+	s.send(`{"type":"ack","ids":[%q],"ref":"last"}`, held)
+	s.next("acked")
+	s.closed(websocket.StatusServiceRestart)
+	<-stopped // the harness looks at the error
+}
+
+func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	proxy := redistest.NewProxy(t, redistest.Start(t).Addr())
+	h := startHub(t, "HUB_REDIS_URL="+proxy.URL())
+	conn := newContract(t).connect(t, h, "/v1/broadcast/ws?channel=room-1&channel=room-2")
+	s := &contractSocket{t, conn, newContractFrames(t, "broadcast")}
+	s.next("ready")
+
+	h.call("POST", "/v1/broadcast/room-1", `{"type":"a","topic":"b","key":"c","headers":{"d":"e"},"data":[1]}`)
+	s.event()
+	h.call("POST", "/v1/broadcast/room-2", `[{"data_base64":"","content_type":"image/png"}]`)
+	s.event()
+	s.refused(`{"type":"subscribe","channels":["room-3"]}`, `{"type":"ack","ids":["1-0"],"ref":1}`)
+	proxy.CutAll()
+	s.next("gap")
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.stop() }()
+	s.next("drain")
+	s.closed(websocket.StatusServiceRestart)
+	<-stopped // the harness looks at the error
+}
+
+func TestAFrameThatIsNoObjectClosesTheSocketWith4400(t *testing.T) {
+	t.Parallel()
+	h := contractHub(t)
+	for name, frame := range map[string]string{"an array": `[]`, "no JSON": `{"type":`} {
+		conn := newContract(t).connect(t, h, "/v1/broadcast/ws?channel=room-1")
+		s := &contractSocket{t, conn, newContractFrames(t, "broadcast")}
+		s.next("ready")
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+			t.Fatal(err)
+		}
+		s.next("error")
+		if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != 4400 {
+			t.Errorf("%s: %v, want the close code 4400", name, err)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
+	"eventhub/internal/redistest"
+)
+
+// consume attaches a consumer until the end of the test and has it ask for
+// events.
+func consume(t *testing.T, b interface {
+	Consume(context.Context, hub.ConsumerSpec) (hub.Consumer, error)
+}, spec hub.ConsumerSpec,
+) hub.Consumer {
+	t.Helper()
+	c, err := b.Consume(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		c.Close(ctx, false)
+	})
+	if events, err := c.Take(); err != nil || len(events) != 0 {
+		t.Fatalf("a new consumer was given %d events (%v)", len(events), err)
+	}
+	return c
+}
+
+// figure reads a number of INFO.
+func figure(t *testing.T, c *redis.Client, section, name string) int {
+	t.Helper()
+	info, err := c.Info(t.Context(), section).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), name); ok {
+			text, _, _ = strings.Cut(text, ",")
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				t.Fatalf("%s is %q", name, text)
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+func TestIdleSinksCostAlmostNothing(t *testing.T) {
+	t.Parallel()
+	const sinks = 500
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	c := s.Client(t)
+	var consuming sync.WaitGroup
+	turns := make(chan struct{}, 8)
+	consumers := make([]hub.Consumer, sinks)
+	for i := range sinks {
+		consuming.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			var err error
+			consumers[i], err = b.Consume(t.Context(), hub.ConsumerSpec{
+				Sink: fmt.Sprintf("sink-%d", i), Streams: []string{fmt.Sprintf("stream-%d", i)}, Prefetch: 10,
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = consumers[i].Take() // asks for events
+		})
+	}
+	consuming.Wait()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		for _, consumer := range consumers {
+			if consumer != nil {
+				consumer.Close(ctx, false)
+			}
+		}
+	}()
+	// Each has looked once for what is new, and once for what others have left.
+	eventually(t, func() string {
+		for _, command := range []string{"cmdstat_xreadgroup:calls=", "cmdstat_xinfo|consumers:calls="} {
+			if n := figure(t, c, "commandstats", command); n < sinks {
+				return fmt.Sprintf("%s%d of %d", command, n, sinks)
+			}
+		}
+		return ""
+	})
+
+	const window = 4 * time.Second
+	began, before := time.Now(), figure(t, c, "stats", "total_commands_processed:")
+	<-time.After(window) // a rate needs a time
+	after, took := figure(t, c, "stats", "total_commands_processed:"), time.Since(began)
+	const own = 1 // this test's INFO
+	if rate := float64(after-before-own) / took.Seconds(); rate >= 50 {
+		t.Errorf("%d idle sinks cost %.1f commands a second, want fewer than 50", sinks, rate)
+	}
+	if n := s.ClientCount(t, b.Name()); n > 12 {
+		t.Errorf("the hub has %d connections for %d sinks, want a handful", n, sinks)
+	}
+
+	// Idle, not deaf.
+	if _, err := b.Publish(t.Context(), "stream-250", []hub.Event{event("1")}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-consumers[250].Ready():
+	case <-time.After(patience):
+		t.Fatal("the event does not come")
+	}
+	if events, err := consumers[250].Take(); err != nil || len(events) != 1 {
+		t.Errorf("there are %d events (%v)", len(events), err)
+	}
+}
+
+func TestForeignEntryReachesAnIdleSink(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	consumer := consume(t, startBroker(t, s.URL()), hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 10})
+	// Nobody rings a bell for it.
+	err := s.Client(t).XAdd(t.Context(), &redis.XAddArgs{Stream: "hub:{orders}:log", Values: []string{"total", "1"}}).Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-consumer.Ready():
+	case <-time.After(patience):
+		t.Fatal("the event does not come")
+	}
+	events, err := consumer.Take()
+	if err != nil || len(events) != 1 || string(events[0].Data) != `{"total":"1"}` || events[0].Attempt != 1 {
+		t.Errorf("the events are %+v (%v)", events, err)
+	}
+}

@@ -1,0 +1,94 @@
+package http_test
+
+import (
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"eventhub/internal/hub"
+)
+
+func TestJSONIsReadWhateverCurlCallsIt(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, header := range [][]string{
+		nil,
+		{"Content-Type: application/json"},
+		{"Content-Type: application/json; charset=utf-8"},
+		{"Content-Type: Application/JSON"},
+		{"Content-Type: application/x-www-form-urlencoded"},
+	} {
+		e.call("POST", "/v1/streams/orders/events", `{"data":1}`, header...).is(201, `{"id":"1763650000000-0","stream":"orders"}`)
+	}
+}
+
+func TestOtherMediaTypesAreRefused(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, kind := range []string{"text/plain", "application/xml", "application/jsonx", "application/cloudevents+json", "multipart/form-data; boundary=x", "json", ";", "application/json;;", strings.Repeat("x", 1000) + "/y"} {
+		for _, path := range []string{"/v1/streams/orders/events", "/v1/broadcast/room", "/v1/sinks/billing/acks"} {
+			p := e.call("POST", path, `{"data":1}`, "Content-Type: "+kind).problem(hub.CodeUnsupportedMedia)
+			if !strings.Contains(p.Detail, hub.JSONType) || len(p.Detail) > 500 {
+				t.Errorf("%.40s: the detail is %q", kind, p.Detail)
+			}
+		}
+	}
+}
+
+func TestBodiesAreBounded(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	exact := `{"data":1` + strings.Repeat(" ", smallLimits.BatchBytes-len(`{"data":1}`)) + `}`
+	e.call("POST", "/v1/streams/orders/events", exact).is(201, `{"id":"1763650000000-0","stream":"orders"}`)
+	e.call("POST", "/v1/streams/orders/events", exact+" ").problem(hub.CodePayloadTooLarge)
+
+	chunked := func(body io.Reader) answer {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/streams/orders/events", body)
+		r.ContentLength = -1
+		return e.send(r)
+	}
+	chunked(strings.NewReader(exact)).is(201, `{"id":"1763650000000-0","stream":"orders"}`)
+	chunked(strings.NewReader(exact + " ")).problem(hub.CodePayloadTooLarge)
+	endless := &counter{}
+	chunked(endless).problem(hub.CodePayloadTooLarge)
+	if endless.read > 1<<16 {
+		t.Errorf("%d bytes of an endless body were read", endless.read)
+	}
+}
+
+// counter is a body without an end.
+type counter struct{ read int }
+
+func (c *counter) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = ' '
+	}
+	c.read += len(b)
+	return len(b), nil
+}
+
+func TestBodyThatIsNotThereIsAFault(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.call("POST", "/v1/streams/orders/events", "").problem(hub.CodeInvalidRequest)
+
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/streams/orders/events", strings.NewReader(`{"data"`))
+	r.ContentLength = 100
+	e.send(r).problem(hub.CodeInvalidRequest)
+}
+
+func TestUnknownQueryParametersAreRefused(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, request := range [][2]string{
+		{"POST", "/v1/streams/orders/events?iff_exists=true"},
+		{"POST", "/v1/broadcast/room?x"},
+		{"POST", "/v1/sinks/billing/acks?x=1"},
+		{"GET", "/v1/sinks/billing?x=1"},
+	} {
+		if p := e.call(request[0], request[1], `{"data":1}`).problem(hub.CodeInvalidRequest); len(p.Errors) != 1 || p.Errors[0].Pointer[0] != '?' {
+			t.Errorf("%s: the faults are %v", request[1], p.Errors)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package http_test
+
+import (
+	nethttp "net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"eventhub/internal/hub"
+)
+
+func TestUnknownPathIsAProblem(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, path := range []string{"/", "/v1", "/v1/", "/v2/streams/orders/events", "/v1/streams/orders", "/v1/streams/orders/events/", "/v1/streams//events", "/livez/x"} {
+		p := e.call("GET", path, "").problem(hub.CodeNotFound)
+		if !strings.Contains(p.Detail, path) {
+			t.Errorf("%s: the detail is %q", path, p.Detail)
+		}
+	}
+	long := "/" + strings.Repeat("x", 10_000)
+	if p := e.call("GET", long, "").problem(hub.CodeNotFound); len(p.Detail) > 500 {
+		t.Errorf("a path of %d bytes is repeated in %d", len(long), len(p.Detail))
+	}
+}
+
+func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for path, want := range map[string][]string{
+		"/livez":                    {"GET"},
+		"/readyz":                   {"GET"},
+		"/metrics":                  {"GET"},
+		"/openapi.yaml":             {"GET"},
+		"/v1/streams/orders/events": {"POST"},
+		"/v1/sinks/billing":         {"GET"},
+		"/v1/sinks/billing/acks":    {"POST"},
+		"/v1/sinks/billing/ws":      {"GET"},
+		"/v1/broadcast/room-1":      {"POST"},
+		"/v1/broadcast/ws":          {"GET", "POST"}, // also the name of a channel
+	} {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE"} {
+			if slices.Contains(want, method) {
+				continue
+			}
+			a := e.call(method, path, "")
+			a.problem(hub.CodeMethodNotAllowed)
+			allow := slices.DeleteFunc(a.Header().Values("Allow"), func(m string) bool { return m == "HEAD" })
+			if !slices.Equal(allow, want) {
+				t.Errorf("%s %s: Allow is %q, want %q", method, path, allow, want)
+			}
+		}
+	}
+}
+
+func TestChannelMayHaveTheNameOfAnEndpoint(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.broker.broadcast = func(channel string, _ []hub.Event) ([]string, error) { return []string{channel}, nil }
+	e.call("POST", "/v1/broadcast/ws", `{"data":1}`).is(202, `{"id":"ws"}`)
+}
+
+func TestNamesInPathsAreChecked(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, path := range []string{"/v1/streams/%7Ba%7D/events", "/v1/streams/a%20b/events", "/v1/sinks/-x/acks", "/v1/broadcast/%C3%A4", "/v1/broadcast/" + strings.Repeat("x", 129)} {
+		e.call("POST", path, `{"data":1}`).problem(hub.CodeInvalidName)
+	}
+	e.call("GET", "/v1/sinks/.x", "").problem(hub.CodeInvalidName)
+}
+
+func TestNamesMatchHoweverTheyAreEscaped(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, path := range []string{"/v1/streams/a:b/events", "/v1/streams/a%3Ab/events", "/v1/streams/%61%3ab/events"} {
+		e.call("POST", path, `{"data":1}`).is(201, `{"id":"1763650000000-0","stream":"a:b"}`)
+	}
+}
+
+func TestDocumentsAreServed(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for path, want := range map[string]string{"/openapi.yaml": "openapi: 3.1.0", "/asyncapi.yaml": "asyncapi: 3.0.0"} {
+		if a := e.call("GET", path, ""); a.Code != nethttp.StatusOK || a.Body.String() != want || a.Header().Get("Content-Type") != "application/yaml" {
+			t.Errorf("%s: status %d, %q, %q", path, a.Code, a.Header().Get("Content-Type"), a.Body)
+		}
+	}
+}
+
+func TestSocketsSayWhatIsWrongAsAProblem(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, path := range []string{"/v1/sinks/billing/ws", "/v1/broadcast/ws"} {
+		a := e.call("GET", path, "")
+		a.problem(hub.CodeUpgradeRequired)
+		if a.Header().Get("Upgrade") != "websocket" || a.Header().Get("Connection") != "Upgrade" {
+			t.Errorf("%s: 426 without the headers that RFC 9110 §15.5.22 wants: %v", path, a.Header())
+		}
+	}
+}

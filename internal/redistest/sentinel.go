@@ -1,0 +1,188 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	sentinels = 3
+	quorum    = 2 // of them must agree that the primary is down
+
+	// masterName is what the sentinels call the primary.
+	masterName = "mymaster"
+
+	// sentinelLimit bounds the meeting of the sentinels. It takes some 2 s
+	// whatever the machine: that often they say hello (SENTINEL_PUBLISH_PERIOD).
+	sentinelLimit = 30 * time.Second
+
+	// sentinelPoll is how often they are asked meanwhile.
+	sentinelPoll = 50 * time.Millisecond
+)
+
+// A Sentinel is a primary with one replica, and three sentinels that watch over
+// them. When the primary is killed, the replica takes its place within some 3 s:
+// it takes the sentinels one to notice, and up to two to agree.
+type Sentinel struct {
+	Nodes     []*Server // the primary at first, then its replica; neither persists anything
+	Sentinels []*Server // a restarted one remembers what it knew
+}
+
+// StartSentinel runs the five servers and returns when the replica is in step
+// with the primary, and every sentinel knows it and all the other sentinels.
+func StartSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	// By default a primary waits 5 s for more replicas to come.
+	primary := Start(t, "--repl-diskless-sync-delay", "0")
+	replica := Start(t, "--repl-diskless-sync-delay", "0", "--replicaof", host+" "+strconv.Itoa(primary.port))
+	s := &Sentinel{Nodes: []*Server{primary, replica}}
+	ctx, cancel := context.WithTimeout(t.Context(), sentinelLimit)
+	defer cancel()
+	// A sentinel asks for the replicas when it starts, and then every 10 s.
+	if err := await(ctx, func() error { return inStep(ctx, primary) }); err != nil {
+		t.Fatalf("redistest: attaching a replica: %v", err)
+	}
+	for range sentinels {
+		s.Sentinels = append(s.Sentinels, start(t, func(s *Server) { s.watch(primary) }))
+	}
+	for i, sentinel := range s.Sentinels {
+		if err := await(ctx, func() error { return acquainted(ctx, sentinel) }); err != nil {
+			t.Fatalf("redistest: sentinel %d: %v", i, err)
+		}
+	}
+	return s
+}
+
+// watch makes s a sentinel. It keeps what it learns in its configuration file.
+func (s *Server) watch(primary *Server) {
+	s.conf = filepath.Join(s.dir, "sentinel.conf")
+	s.args = []string{"--sentinel"}
+	text := fmt.Sprintf("sentinel monitor %s %s %d %d\n", masterName, host, primary.port, quorum)
+	for option, ms := range map[string]int{
+		"down-after-milliseconds": 1000, // less, and a busy machine looks like a dead server
+		"failover-timeout":        2000, // twice that until a failover that came to nothing is tried again
+	} {
+		text += fmt.Sprintf("sentinel %s %s %d\n", option, masterName, ms)
+	}
+	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
+		s.t.Fatalf("redistest: configuring a sentinel: %v", err)
+	}
+}
+
+// URL is redis+sentinel://host:port,host:port,…/name with all the sentinels.
+func (s *Sentinel) URL() string {
+	addrs := make([]string, len(s.Sentinels))
+	for i, sentinel := range s.Sentinels {
+		addrs[i] = sentinel.Addr()
+	}
+	return "redis+sentinel://" + strings.Join(addrs, ",") + "/" + masterName
+}
+
+// Primary is the node that the first sentinel to answer takes for the primary.
+// After a kill that is the dead one until the sentinels have agreed on its heir.
+func (s *Sentinel) Primary(t testing.TB) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
+	defer cancel()
+	var errs []error
+	for _, sentinel := range s.Sentinels {
+		client := sentinel.dialSentinel()
+		addr, err := client.GetMasterAddrByName(ctx, masterName).Result()
+		_ = client.Close()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, node := range s.Nodes {
+			if net.JoinHostPort(addr[0], addr[1]) == node.Addr() {
+				return node
+			}
+		}
+		t.Fatalf("redistest: the sentinels name %v as primary, which is none of ours", addr)
+	}
+	t.Fatalf("redistest: no sentinel answers: %v", errors.Join(errs...))
+	return nil
+}
+
+func (s *Server) dialSentinel() *redis.SentinelClient {
+	return redis.NewSentinelClient(&redis.Options{
+		Addr:                  s.Addr(),
+		MaxRetries:            -1,
+		DialerRetries:         1,
+		ContextTimeoutEnabled: true,
+	})
+}
+
+// inStep says what a primary still misses of a replica that follows it.
+func inStep(ctx context.Context, primary *Server) error {
+	client := primary.dial()
+	defer func() { _ = client.Close() }()
+	info, err := client.Info(ctx, "replication").Result()
+	if err == nil && !strings.Contains(info, "state=online") {
+		err = fmt.Errorf("no replica is online in\n%s", info)
+	}
+	return err
+}
+
+// acquainted says what a sentinel still misses of the company it is to have.
+func acquainted(ctx context.Context, sentinel *Server) error {
+	client := sentinel.dialSentinel()
+	defer func() { _ = client.Close() }()
+	master, err := client.Master(ctx, masterName).Result()
+	if err != nil {
+		return err
+	}
+	replicas, err := client.Replicas(ctx, masterName).Result()
+	if err != nil {
+		return err
+	}
+	others, err := client.Sentinels(ctx, masterName).Result()
+	if err != nil {
+		return err
+	}
+	if master["flags"] == "master" && wellKnown(replicas, 1, "slave") && wellKnown(others, sentinels-1, "sentinel") &&
+		replicas[0]["master-link-status"] == "ok" {
+		return nil
+	}
+	return fmt.Errorf("it knows the primary %v, the replicas %v and the sentinels %v", master, replicas, others)
+}
+
+// wellKnown says whether a sentinel knows so many instances of a kind, and has
+// nothing to say against any: flags such as disconnected or s_down.
+func wellKnown(instances []map[string]string, want int, kind string) bool {
+	for _, instance := range instances {
+		if instance["flags"] != kind {
+			return false
+		}
+	}
+	return len(instances) == want
+}
+
+// await returns nil once check does, or what was wrong when ctx ended.
+func await(ctx context.Context, check func() error) error {
+	var wrong error
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			wrong = err // later ones tell only that the time is over
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), wrong)
+		case <-time.After(sentinelPoll):
+		}
+	}
+}
