@@ -388,11 +388,80 @@ func TestFrameThatIsTooLargeIsAnsweredBeforeTheClose(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
-	s.send(`{"type":"ack","ids":["` + strings.Repeat("1", 4<<20) + `"]}`)
+	s.send(`{"type":"ack","ids":["` + strings.Repeat("1", 1<<20) + `"]}`)
 	if f := s.next("error"); f.Code != "payload_too_large" {
 		t.Errorf("the error frame is %+v", f)
 	}
 	if code := s.closed(); code != websocket.StatusMessageTooBig {
 		t.Errorf("closed with %d, want 1009", code)
 	}
+}
+
+func TestAcksBeforeACloseCount(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	for round := range 5 {
+		stream, sink := fmt.Sprint("orders-", round), fmt.Sprint("billing-", round)
+		h.publishMany(stream, 100)
+		s := h.dial("/v1/sinks/" + sink + "/ws?stream=" + stream + "&from=oldest")
+		for _, e := range s.events(100) {
+			s.send(fmt.Sprintf(`{"type":"ack","ids":[%q]}`, e.ID))
+		}
+		if err := s.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() string {
+			if f := sinkFigures(t, h, sink); f["pending"] != 0.0 || f["redelivered"] != 0.0 {
+				return fmt.Sprint("acked events are still owed: ", f)
+			}
+			return ""
+		})
+	}
+}
+
+func TestDelayedEventOfAConsumerThatLeftGoesToAnotherHub(t *testing.T) {
+	t.Parallel()
+	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	one, two := startHub(t, redis), startHub(t, redis)
+	leaving := one.dial("/v1/sinks/billing/ws?stream=orders")
+	id := one.publish("orders", `{"data":1}`)
+	leaving.events(1)
+	staying := two.dial("/v1/sinks/billing/ws?stream=orders")
+	leaving.send(fmt.Sprintf(`{"type":"nack","ids":[%q],"delay":"1500ms","ref":1}`, id))
+	leaving.next("ok")
+	leaving.drop()
+	nacked := time.Now()
+	assertEvents(t, staying.events(1), []string{id}, 2)
+	if took := time.Since(nacked); took > 4*time.Second {
+		t.Errorf("the event came after %s, want 1.5 s", took)
+	}
+}
+
+func TestFurtherStreamOfASinkStartsWhereTheSinkSays(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest")
+	id := h.publish("payments", `{"data":1}`)
+	s := h.dial("/v1/sinks/billing/ws?stream=payments")
+	assertEvents(t, s.events(1), []string{id}, 1)
+	if s.ready.From != "oldest" {
+		t.Errorf("ready: %+v", s.ready)
+	}
+}
+
+func TestLargeBacklogOfLargeEventsIsDelivered(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h.publishMany("orders", 200)
+	var want []string
+	body := fmt.Sprintf(`{"data":%q}`, strings.Repeat("x", 1<<20-2))
+	for range 60 {
+		want = append(want, h.publish("orders", body))
+	}
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=10000")
+	var got []event
+	for len(got) < 260 {
+		got = append(got, s.next("events").Events...)
+	}
+	assertEvents(t, got[200:], want, 1)
 }

@@ -116,6 +116,7 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 		if err != nil {
 			s.doubts(st) // they may still be pending
 		} else {
+			st.moved = true
 			s.broker.metrics.acked.Add(float64(len(ack.ids)))
 			s.broker.metrics.ackSeconds.Observe(time.Since(ack.began).Seconds())
 		}

@@ -238,7 +238,7 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 	lasts := make(map[string]hub.ID, len(spec.Streams))
 	info := hub.ConsumerInfo{Config: config}
 	for _, stream := range spec.Streams {
-		last, met, err := b.attach(ctx, spec, stream)
+		last, met, err := b.attach(ctx, spec, config, stream)
 		if err != nil {
 			return nil, err
 		}

@@ -79,16 +79,23 @@ func sinkConfig(fields []string) hub.SinkConfig {
 
 // attach makes sure that the sink's group exists on a stream. last is the last
 // id of its log; met says whether the sink is new to the stream.
-func (b *Broker) attach(ctx context.Context, spec hub.ConsumerSpec, stream string) (last hub.ID, met bool, err error) {
+func (b *Broker) attach(ctx context.Context, spec hub.ConsumerSpec, config hub.SinkConfig, stream string) (last hub.ID, met bool, err error) {
+	from := spec.From
+	if from == "" {
+		from = config.From
+	}
+	position, fault := hub.ParsePosition(from)
+	if fault != nil {
+		return last, false, fault
+	}
 	start := "$"
-	if spec.From != "" {
-		position, err := hub.ParsePosition(spec.From)
-		if err != nil {
-			return last, false, err
-		}
-		if after, ok := position.After(); ok {
-			start = after.String()
-		}
+	if after, ok := position.After(); ok {
+		start = after.String()
+	}
+	if b.serves(spec.Sink, stream) {
+		// Everything of it was lost in Redis, or it would not be new. Others here
+		// are owed what came since.
+		start = "0-0"
 	}
 	key := b.keys.log(stream)
 	cmd := attachScript.call([]string{key, b.keys.sinkState(stream, spec.Sink)}, spec.Sink, start)

@@ -83,6 +83,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 		st.unread = true
 		release(plan)
 		s.doubts(st)
+		st.weight.failed()
 		s.fails(st, "reading", err)
 		return
 	}
@@ -104,6 +105,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 	}
 	if n := len(deliveries); n > 0 {
 		st.highest = deliveries[n-1].id
+		st.weight.read(deliveries)
 		s.broker.seen(st.name, st.highest)
 	}
 	s.deliver(st, deliveries, plan)
@@ -180,6 +182,14 @@ func (s *sink) repair(st *sinkStream, cause error) {
 			s.fails(st, "making its group again", err)
 			return
 		}
+		// What was held was held of the old group. It comes again, and so do
+		// events whose ack is still on its way.
+		for _, a := range st.attachments {
+			for id := range a.leases {
+				a.end(id)
+			}
+		}
+		st.highest = hub.ID{}
 		st.unread = true
 		st.reclaimAt = time.Now()
 	})

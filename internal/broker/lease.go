@@ -33,6 +33,7 @@ func (a *attachment) end(id hub.ID) (lease, bool) {
 
 // grant records that the consumer holds an event from now on.
 func (a *attachment) grant(id hub.ID, l lease) {
+	a.end(id) // it counts once, whatever happened in Redis
 	a.leases[id] = l
 	a.consumer.held.Add(1)
 	a.stream.leased++

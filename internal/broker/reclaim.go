@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"eventhub/internal/hub"
 )
 
 // Reclaiming takes over events whose lease has ended, wherever that was: handed
@@ -33,7 +31,7 @@ func (s *sink) foreignLook() time.Duration {
 
 // reclaim runs the script for consumers that wait for events.
 func (s *sink) reclaim(st *sinkStream, now time.Time) {
-	plan := s.plan(st, reclaimEvents)
+	plan := s.plan(st, st.weight.limit(reclaimEvents))
 	if len(plan) == 0 {
 		return // who becomes hungry wakes run, and reclaimAt has passed
 	}
@@ -42,11 +40,7 @@ func (s *sink) reclaim(st *sinkStream, now time.Time) {
 	if now.Before(st.doubt) {
 		st.lookAt(st.doubt)
 	}
-	highest := ""
-	if st.highest != (hub.ID{}) {
-		highest = st.highest.String()
-	}
-	args := []any{s.name, s.broker.name, planned(plan), s.held().Milliseconds(), highest}
+	args := []any{s.name, s.broker.name, planned(plan), s.held().Milliseconds()}
 	args = append(args, s.broker.alive.args()...)
 	cmd := reclaimScript.call([]string{st.log, st.retry, st.key}, args...)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512}, func() {
@@ -67,6 +61,7 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 		release(plan)
 		st.lookAt(now)
 		s.doubts(st)
+		st.weight.failed()
 		s.fails(st, "reclaiming", err)
 		return
 	}
@@ -107,6 +102,7 @@ func (s *sink) reclaimed(st *sinkStream, entries []any) []delivery {
 		}
 		deliveries = append(deliveries, delivery{id, e})
 	}
+	st.weight.read(deliveries)
 	s.broker.metrics.redelivered.Add(float64(again))
 	return deliveries
 }

@@ -95,7 +95,7 @@ func (s *sink) release(st *sinkStream, back []handback, then func(hub.AckResult,
 			}
 		}
 		if len(result.Done) > 0 && !s.wanted(st) {
-			s.broker.notify(s.broker.keys.bell(), s.broker.name+" "+bellDue+" "+s.name+" "+st.name)
+			s.tellDue(st)
 		}
 		then(result, err)
 	})
@@ -130,9 +130,11 @@ func (s *sink) remove(c *consumer, drain bool, then func()) {
 			back = append(back, h)
 			a.end(id)
 		}
+		// The acks that wait go first, and in the same lane; whether others are
+		// under way does not matter now.
+		st.acking = false
+		s.flush(st, nil)
 		if len(back) > 0 {
-			st.acking = false // the acks that wait go before, in the same lane
-			s.flush(st, nil)
 			waiting++
 			s.release(st, back, finish)
 		}
@@ -146,8 +148,16 @@ func (s *sink) remove(c *consumer, drain bool, then func()) {
 
 // discard forgets a stream that no consumer here reads any more.
 func (s *sink) discard(st *sinkStream) {
-	s.flush(st, nil)
 	delete(s.streams, st.name)
+	// Others may have to look in its place, for what was handed back and is due
+	// later.
+	s.tellDue(st)
+}
+
+// tellDue tells other hubs that something of the stream can be claimed, now or
+// later.
+func (s *sink) tellDue(st *sinkStream) {
+	s.broker.notify(s.broker.keys.bell(), s.broker.name+" "+bellDue+" "+s.name+" "+st.name)
 }
 
 // returnUntaken hands back events that were read for a consumer that has left.

@@ -23,6 +23,8 @@ var (
 	releaseSource string
 	//go:embed scripts/reclaim.lua
 	reclaimSource string
+	//go:embed scripts/floor.lua
+	floorSource string
 	//go:embed scripts/heartbeat.lua
 	heartbeatSource string
 	//go:embed scripts/stats.lua
@@ -36,6 +38,7 @@ var (
 	ackScript       = newScript(ackSource)
 	releaseScript   = newScript(releaseSource)
 	reclaimScript   = newScript(reclaimSource)
+	floorScript     = newScript(floorSource)
 	heartbeatScript = newScript(heartbeatSource)
 	statsScript     = newScript(statsSource)
 	countScript     = newScript(countSource)

@@ -51,7 +51,10 @@ type sinkStream struct {
 	deadlines   deadlines
 	leased      int
 	highest     hub.ID // highest id read
-	failures    int    // in a row
+	weight      weight // of its events
+	moved       bool   // acks have come since the floor was recorded
+	floorAt     time.Time
+	failures    int // in a row
 	notBefore   time.Time
 	attachments map[*consumer]*attachment
 }
@@ -112,6 +115,7 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 		st.lookAt(now.Add(s.held()))
 	}
 	s.expire(st, now)
+	s.recordFloor(st, now)
 	if now.Before(st.notBefore) || st.repairing {
 		s.flush(st, nil)
 		return
@@ -121,7 +125,7 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 	}
 	var plan []share
 	if st.unread && !st.reading {
-		plan = s.plan(st, readEvents)
+		plan = s.plan(st, st.weight.limit(readEvents))
 	}
 	s.flush(st, plan)
 }
@@ -143,6 +147,9 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		}
 		if at.Before(st.notBefore) {
 			at = st.notBefore
+		}
+		if st.moved && st.floorAt.Before(at) {
+			at = st.floorAt
 		}
 		if d, ok := st.deadlines.next(); ok && d.until.Before(at) {
 			at = d.until
@@ -182,7 +189,7 @@ func (s *sink) expire(st *sinkStream, now time.Time) {
 	}
 	st.lookAt(now)
 	if !s.wanted(st) {
-		s.broker.notify(s.broker.keys.bell(), s.broker.name+" "+bellDue+" "+s.name+" "+st.name)
+		s.tellDue(st)
 	}
 }
 

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"sync"
 
 	"eventhub/internal/hub"
@@ -87,6 +88,18 @@ func (b *Broker) sink(name string) *sink {
 	return b.sinks[name]
 }
 
+// serves says whether a consumer here reads the stream for the sink already.
+func (b *Broker) serves(sink, stream string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for c := range b.consumers {
+		if c.spec.Sink == sink && slices.Contains(c.spec.Streams, stream) {
+			return true
+		}
+	}
+	return false
+}
+
 // due has a sink look for events that can be claimed.
 func (b *Broker) due(name string, streams []string) {
 	s := b.sink(name)
@@ -113,6 +126,7 @@ func (b *Broker) forget(name, stream string, ids []string) {
 		if st == nil {
 			return
 		}
+		st.moved = true
 		for _, text := range ids {
 			id, err := hub.ParseID(text)
 			if err != nil {

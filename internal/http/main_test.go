@@ -76,6 +76,7 @@ func (f *fakeBroker) Ready(context.Context) error {
 type edge struct {
 	t        *testing.T
 	broker   *fakeBroker
+	socket   http.Socket // nil: it refuses
 	server   *http.Server
 	log      *syncBuffer
 	registry *prometheus.Registry
@@ -104,11 +105,14 @@ var smallLimits = hub.Limits{EventBytes: 100, BatchEvents: 10, BatchBytes: 1000}
 func newEdge(t *testing.T) *edge {
 	t.Helper()
 	e := &edge{t: t, broker: &fakeBroker{}, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
-	noSocket := func(_ nethttp.ResponseWriter, _ *nethttp.Request) error {
+	socket := func(w nethttp.ResponseWriter, r *nethttp.Request) error {
+		if e.socket != nil {
+			return e.socket(w, r)
+		}
 		return hub.Errorf(hub.CodeUpgradeRequired, "connect with a WebSocket client")
 	}
 	e.server = http.NewServer(http.Options{
-		Broker: e.broker, Sink: noSocket, Broadcast: noSocket, Limits: smallLimits,
+		Broker: e.broker, Sink: socket, Broadcast: socket, Limits: smallLimits,
 		OpenAPI: []byte("openapi: 3.1.0"), AsyncAPI: []byte("asyncapi: 3.0.0"), Metrics: nethttp.NotFoundHandler(),
 		Log: slog.New(slog.NewJSONHandler(e.log, nil)), Registry: e.registry,
 	})

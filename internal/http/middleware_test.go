@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
+	"net"
 	nethttp "net/http"
 	"net/http/httptest"
 	"strings"
@@ -163,22 +166,65 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 	}
 }
 
-func TestUpgradedConnectionKeepsItsAbilities(t *testing.T) {
+func TestSocketMayTakeTheConnection(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	server := httptest.NewServer(e.server.Handler())
+	e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+		conn, buffered, err := w.(nethttp.Hijacker).Hijack() // as coder/websocket does
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello")
+		return buffered.Flush()
+	}
+	if text, err := e.dialSocket(); err != nil || !strings.HasSuffix(text, "\r\n\r\nhello") {
+		t.Errorf("the client reads %q (%v)", text, err)
+	}
+	// One series: a socket's life is no duration of a request.
+	want := map[string]string{"name": "hub_http_requests_total", "route": "/v1/broadcast/ws", "method": "GET", "status": "101"}
+	if series := e.series(); len(series) != 1 || !maps.Equal(series[0], want) {
+		t.Errorf("the series are %v, want only %v", series, want)
+	}
+}
+
+// dialSocket asks for a socket over the network, and returns what came until the
+// handler had ended.
+func (e *edge) dialSocket() (string, error) {
+	ended := make(chan struct{})
+	server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		defer close(ended)
+		e.server.Handler().ServeHTTP(w, r)
+	}))
 	defer server.Close()
-	client := &nethttp.Client{Transport: &nethttp.Transport{DisableKeepAlives: true}}
-	r, err := nethttp.NewRequestWithContext(t.Context(), nethttp.MethodGet, server.URL+"/livez", nethttp.NoBody)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	a, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /v1/broadcast/ws HTTP/1.1\r\nHost: hub\r\n\r\n"); err != nil {
+		return "", err
 	}
-	defer a.Body.Close()
-	if a.StatusCode != nethttp.StatusOK || a.Header.Get("X-Request-Id") == "" {
-		t.Errorf("over a network: status %d, %v", a.StatusCode, a.Header)
+	text, err := io.ReadAll(conn)
+	<-ended
+	return string(text), err
+}
+
+func TestPanicOfASocketIsOnlyLogged(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+		conn, _, err := w.(nethttp.Hijacker).Hijack()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		panic("hunter2")
+	}
+	if text, err := e.dialSocket(); err != nil || len(text) != 0 {
+		t.Errorf("the client reads %q (%v) in the middle of another protocol", text, err)
+	}
+	if log := e.log.String(); !strings.Contains(log, "hunter2") {
+		t.Errorf("the log has %q", log)
 	}
 }

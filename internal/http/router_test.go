@@ -12,7 +12,7 @@ import (
 func TestUnknownPathIsAProblem(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	for _, path := range []string{"/", "/v1", "/v1/", "/v2/streams/orders/events", "/v1/streams/orders", "/v1/streams/orders/events/", "/v1/streams//events", "/livez/x"} {
+	for _, path := range []string{"/", "/v1", "/v1/", "/v2/streams/orders/events", "/v1/streams/orders", "/v1/streams/orders/events/", "/livez/x"} {
 		p := e.call("GET", path, "").problem(hub.CodeNotFound)
 		if !strings.Contains(p.Detail, path) {
 			t.Errorf("%s: the detail is %q", path, p.Detail)
@@ -49,6 +49,17 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 			if !slices.Equal(allow, want) {
 				t.Errorf("%s %s: Allow is %q, want %q", method, path, allow, want)
 			}
+		}
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, path := range []string{"/livez", "/readyz", "/openapi.yaml", "/v1/sinks/billing", "/v1/sinks/.x", "/nowhere"} {
+		get, head := e.call("GET", path, ""), e.call("HEAD", path, "")
+		if head.Code != get.Code || head.Header().Get("Content-Type") != get.Header().Get("Content-Type") {
+			t.Errorf("%s: HEAD is answered %d, %v", path, head.Code, head.Header())
 		}
 	}
 }

@@ -19,13 +19,13 @@ func TestSinkIsShown(t *testing.T) {
 			},
 			Consumers: []hub.ConsumerStatus{{
 				Sink: sink, Consumer: "w", Hub: "hub-1", Transport: "websocket", InFlight: 4,
-				ConnectedSince: time.Date(2025, 11, 20, 12, 0, 0, 0, time.UTC),
+				ConnectedSince: time.Date(2025, 11, 20, 13, 0, 0, 0, time.FixedZone("", 3600)),
 			}},
 		}, nil
 	}
 	e.call("GET", "/v1/sinks/billing", "").is(200, `{"sink":"billing","config":{"streams":["orders"],"from":"latest","ack_wait":"1m30s"},`+
 		`"streams":[{"stream":"orders","lag":1,"pending":2,"oldest_pending_seconds":1.5,"redelivered":3}],`+
-		`"consumers":[{"sink":"billing","consumer":"w","hub":"hub-1","transport":"websocket","in_flight":4,"connected_since":"2025-11-20T12:00:00Z"}]}`)
+		`"consumers":[{"consumer":"w","hub":"hub-1","transport":"websocket","in_flight":4,"connected_since":"2025-11-20T12:00:00.000Z"}]}`)
 	e.broker.status = func(sink string) (hub.SinkStatus, error) {
 		return hub.SinkStatus{}, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", sink)
 	}

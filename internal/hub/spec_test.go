@@ -13,18 +13,13 @@ import (
 
 var specDefaults = hub.SpecDefaults{Prefetch: 100, MaxStreams: 3}
 
-func parseSpec(t *testing.T, sink, query string) (hub.ConsumerSpec, error) {
-	t.Helper()
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hub.ParseConsumerSpec(sink, values, specDefaults)
+func parseSpec(sink, query string) (hub.ConsumerSpec, error) {
+	return hub.ParseConsumerSpec(sink, query, specDefaults)
 }
 
 func TestConsumerSpecIsRead(t *testing.T) {
 	t.Parallel()
-	spec, err := parseSpec(t, "billing", "stream=orders&stream=payments&stream=orders&from=oldest&ack_wait=1m30s&prefetch=7&consumer=worker+%C3%A4")
+	spec, err := parseSpec("billing", "stream=orders&stream=payments&stream=orders&from=oldest&ack_wait=1m30s&prefetch=7&consumer=worker+%C3%A4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +31,7 @@ func TestConsumerSpecIsRead(t *testing.T) {
 
 func TestConsumerSpecHasDefaults(t *testing.T) {
 	t.Parallel()
-	spec, err := parseSpec(t, "billing", "stream=orders")
+	spec, err := parseSpec("billing", "stream=orders")
 	if err != nil || spec.Prefetch != 100 || spec.From != "" || spec.AckWait != 0 || spec.Label != "" {
 		t.Errorf("the spec is %+v (%v)", spec, err)
 	}
@@ -44,7 +39,7 @@ func TestConsumerSpecHasDefaults(t *testing.T) {
 
 func TestEveryFaultOfAConsumerSpecIsListed(t *testing.T) {
 	t.Parallel()
-	_, err := parseSpec(t, "billing",
+	_, err := parseSpec("billing",
 		"stream=orders&stream=a+b&stream=&from=newest&ack_wait=soon&prefetch=0&consumer=a%0Ab&colour=red&Stream=x&from_=1")
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{
 		{"?Stream", "not a known query parameter"},
@@ -57,13 +52,13 @@ func TestEveryFaultOfAConsumerSpecIsListed(t *testing.T) {
 		{"?prefetch", "from 1 to 10000"},
 		{"?consumer", "U+000A"},
 	})
-	_, err = parseSpec(t, "billing", "from=latest&from=oldest&prefetch=1&prefetch=2&prefetch=3")
+	_, err = parseSpec("billing", "from=latest&from=oldest&prefetch=1&prefetch=2&prefetch=3")
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{
 		{"?stream", "missing"}, {"?from", "given 2 times"}, {"?prefetch", "given 3 times"},
 	})
-	_, err = parseSpec(t, "billing", "stream=a%2Fb&from=x")
+	_, err = parseSpec("billing", "stream=a%2Fb&from=x")
 	checkFaults(t, err, hub.CodeInvalidName, []fault{{"?stream", "not a stream name"}, {"?from", "no start position"}})
-	_, err = parseSpec(t, "no/sink", "stream=orders")
+	_, err = parseSpec("no/sink", "stream=orders")
 	checkFaults(t, err, hub.CodeInvalidName, nil)
 }
 
@@ -95,7 +90,7 @@ func TestConsumerSpecLimitsHoldExactly(t *testing.T) {
 		"stream=a&from=":                                false,
 		"stream=a&from=after:1-0":                       true,
 	} {
-		if _, err := parseSpec(t, "s", query); (err == nil) != ok {
+		if _, err := parseSpec("s", query); (err == nil) != ok {
 			t.Errorf("%.60s: %v", query, err)
 		}
 	}
@@ -107,7 +102,7 @@ func TestUnknownParametersAreRepeatedInBounds(t *testing.T) {
 	for i := range 1000 {
 		values.Set(fmt.Sprintf("%d%s", i, strings.Repeat("x", 1000)), "")
 	}
-	_, err := hub.ParseConsumerSpec("s", values, specDefaults)
+	_, err := hub.ParseConsumerSpec("s", values.Encode(), specDefaults)
 	e := hub.AsError(err)
 	if len(e.Faults) != 100 || len(e.Detail) > 1000 {
 		t.Errorf("%d faults are listed with a detail of %d bytes", len(e.Faults), len(e.Detail))
@@ -116,24 +111,33 @@ func TestUnknownParametersAreRepeatedInBounds(t *testing.T) {
 
 func TestChannelsAreRead(t *testing.T) {
 	t.Parallel()
-	channels, err := hub.ParseChannels(url.Values{"channel": {"b", "a", "b"}}, 2)
+	channels, err := hub.ParseChannels("channel=b&channel=a&channel=b", 2)
 	if err != nil || !slices.Equal(channels, []string{"b", "a"}) {
 		t.Errorf("the channels are %q (%v)", channels, err)
 	}
-	_, err = hub.ParseChannels(url.Values{"channel": {"a", "b", "c", "d e"}, "stream": {"x"}}, 2)
+	_, err = hub.ParseChannels("channel=a&channel=b&channel=c&channel=d+e&stream=x", 2)
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{
 		{"?stream", "not a known"}, {"?channel", "not a channel name"}, {"?channel", "3 names, at most 2"},
 	})
-	_, err = hub.ParseChannels(nil, 2)
+	_, err = hub.ParseChannels("", 2)
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?channel", "missing"}})
 }
 
 func TestParametersWhereNoneAreKnownAreFaults(t *testing.T) {
 	t.Parallel()
-	if err := hub.NoParams(url.Values{}); err != nil {
+	if err := hub.NoParams(""); err != nil {
 		t.Error(err)
 	}
-	checkFaults(t, hub.NoParams(url.Values{"b": {"1"}, "a": nil}), hub.CodeInvalidRequest, []fault{{"?a", "not a known"}, {"?b", "not a known"}})
+	checkFaults(t, hub.NoParams("b=1&a"), hub.CodeInvalidRequest, []fault{{"?a", "not a known"}, {"?b", "not a known"}})
+}
+
+func TestMalformedQueryIsAFaultBesideTheOthers(t *testing.T) {
+	t.Parallel()
+	checkFaults(t, hub.NoParams("%zz"), hub.CodeInvalidRequest, []fault{{"?", "malformed"}})
+	_, err := hub.ParseChannels("channel=a;channel=b", 2) // net/url leaves such a pair out
+	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?", "malformed"}, {"?channel", "missing"}})
+	_, err = parseSpec("s", "stream=a&prefetch=0&from=%")
+	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?", "malformed"}, {"?prefetch", "from 1"}})
 }
 
 func TestDurationsAreWrittenBriefly(t *testing.T) {

@@ -26,12 +26,12 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer sub.Close()
-	conn, err := s.accept(w, r)
+	conn, err := s.accept(w, r, sess)
 	if err != nil {
 		return nil // answered
 	}
 	ready := readyFrame(sess, func(dst []byte) []byte { return appendStrings(dst, "channels", channels) })
-	sess.run(conn, ready, &broadcastSource{sub: sub})
+	sess.run(conn, ready, &broadcastSource{sub: sub, batch: batcher{buffers: s.buffers}})
 	return nil
 }
 

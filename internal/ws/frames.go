@@ -2,6 +2,7 @@ package ws
 
 import (
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -94,36 +95,43 @@ func gapFrame(gap hub.Gap) []byte {
 
 // batcher joins events into frames.
 type batcher struct {
-	buf   []byte // reused while it is small
-	write func([]byte) error
+	buffers *sync.Pool // of *[]byte, shared by all sockets: an idle one holds none
+	buf     *[]byte    // nil between frames
+	write   func([]byte) error
 }
 
 // add appends one event's JSON by way of appendEvent, and writes the frame once
 // it is full.
 func (b *batcher) add(appendEvent func(dst []byte) []byte) error {
-	if len(b.buf) == 0 {
-		b.buf = append(b.buf, eventsHead...)
+	if b.buf == nil {
+		b.buf, _ = b.buffers.Get().(*[]byte)
+		*b.buf = append((*b.buf)[:0], eventsHead...)
 	} else {
-		b.buf = append(b.buf, ',')
+		*b.buf = append(*b.buf, ',')
 	}
-	b.buf = appendEvent(b.buf)
-	if len(b.buf) < frameBytes {
+	*b.buf = appendEvent(*b.buf)
+	if len(*b.buf) < frameBytes {
 		return nil
 	}
 	return b.flush()
 }
 
+// newBuffers is the pool that batchers share.
+func newBuffers() *sync.Pool {
+	return &sync.Pool{New: func() any { return new([]byte) }}
+}
+
 // flush writes what there is.
 func (b *batcher) flush() error {
-	if len(b.buf) == 0 {
+	if b.buf == nil {
 		return nil
 	}
-	b.buf = append(b.buf, ']', '}')
-	err := b.write(b.buf)
-	const keep = 16 << 10 // bytes that an idle socket may hold on to
-	if b.buf = b.buf[:0]; cap(b.buf) > keep {
-		b.buf = nil
+	*b.buf = append(*b.buf, ']', '}')
+	err := b.write(*b.buf)
+	if cap(*b.buf) <= 2*frameBytes { // a larger one is rare, and not worth keeping
+		b.buffers.Put(b.buf)
 	}
+	b.buf = nil
 	return err
 }
 

@@ -41,13 +41,15 @@ func (s *Server) look(ctx context.Context, sess *session, now time.Time) {
 		sess.lastPing = now
 		return
 	}
-	if now.Sub(sess.lastPing) < s.opts.PingEvery {
+	if now.Sub(sess.lastPing) < s.opts.PingEvery || sess.pinging.Swap(true) {
 		return
 	}
 	sess.lastPing = now
 	s.keeping.Go(func() {
-		// Before the next one is due; a pong is read by the session's reader.
-		ctx, cancel := context.WithTimeout(ctx, s.opts.PingEvery)
+		defer sess.pinging.Store(false)
+		// A ping waits for the frame that is being written, which has its own
+		// limit; the pong is read by the session's reader.
+		ctx, cancel := context.WithTimeout(ctx, s.opts.WriteLimit+s.opts.PingEvery)
 		defer cancel()
 		if sess.conn.Ping(ctx) != nil {
 			sess.kill()

@@ -67,6 +67,7 @@ type Server struct {
 	opts    Options
 	broker  Broker
 	metrics *metrics
+	buffers *sync.Pool // of frames
 
 	mu       sync.Mutex // protects the fields below
 	sessions map[*session]struct{}
@@ -82,7 +83,7 @@ func NewServer(broker Broker, opts Options) *Server {
 	opts.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		opts: opts, broker: broker, metrics: newMetrics(opts.Registry),
+		opts: opts, broker: broker, metrics: newMetrics(opts.Registry), buffers: newBuffers(),
 		sessions: map[*session]struct{}{}, stop: stop,
 	}
 	s.keeping.Go(func() { s.keep(ctx) })
@@ -178,8 +179,8 @@ func (s *Server) Close() {
 }
 
 // accept upgrades the request; an error has been answered already.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, sess *session) (*websocket.Conn, error) {
+	conn, err := websocket.Accept(&hijacker{ResponseWriter: w, session: sess}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"hub.v1"},
 		InsecureSkipVerify: true, // checkUpgrade has looked at the origin
 	})

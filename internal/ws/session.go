@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 const (
 	// maxCommands bounds the commands of a socket that Redis has not answered;
 	// then its next one is not read.
-	maxCommands = 64
+	maxCommands = 64 // with commandBytes, 64 MiB at worst
 	// maxReplies bounds the answers that a socket has not taken; likewise.
 	maxReplies = 256
 	// closeLimit is how long the parting takes at most.
@@ -27,12 +28,14 @@ type session struct {
 	server *Server
 	id     string
 	role   string
-	conn   *websocket.Conn // set before any other goroutine sees the session, save for drain, end and kill
+	conn   *websocket.Conn // set by run, before started
 
 	writing  atomic.Int64 // since when a frame is being written, Unix ns; 0: none is
+	pinging  atomic.Bool  // a ping is under way
 	lastPing time.Time    // owned by the keeper
 
 	mu       sync.Mutex // protects the fields below
+	raw      net.Conn   // nil before the upgrade
 	started  bool       // conn is set
 	replies  [][]byte   // frames that go before events
 	draining bool
@@ -77,8 +80,9 @@ func (s *session) run(conn *websocket.Conn, ready []byte, src source) {
 	})
 	s.read(src)
 	close(s.done)
-	_ = conn.CloseNow() // frees a writer that is stuck
+	s.kill() // frees a writer that is stuck
 	writer.Wait()
+	_ = conn.CloseNow()
 }
 
 // reply queues a frame that goes before events.
@@ -124,14 +128,25 @@ func (s *session) drain(reconnectAfter time.Duration) {
 	poke(s.signal)
 }
 
-// kill ends the socket without a word.
+// kill ends the socket without a word, and without waiting.
 func (s *session) kill() {
 	s.mu.Lock()
-	conn := s.conn
+	raw := s.raw
 	s.mu.Unlock()
-	if conn != nil {
-		_ = conn.CloseNow()
+	if raw != nil {
+		_ = raw.Close()
 	}
+}
+
+// quiet says whether every command has been answered.
+func (s *session) quiet() bool {
+	if len(s.slots) > 0 {
+		return false
+	}
+	// An answer is queued before its slot is given back.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.replies) == 0
 }
 
 // take returns the frames to write before events, and how the session stands.
@@ -162,7 +177,7 @@ func (s *session) write(src source) {
 		case end != nil:
 			s.part(end)
 			return
-		case draining && src.holds() == 0:
+		case draining && src.holds() == 0 && s.quiet():
 			s.part(&ending{websocket.StatusServiceRestart, "the hub is shutting down"})
 			return
 		case !draining:
@@ -192,8 +207,9 @@ func (s *session) send(frame []byte) error {
 
 // part says goodbye: the close frame, and the peer's in turn.
 func (s *session) part(end *ending) {
-	s.writing.Store(time.Now().UnixNano()) // so that the keeper bounds this, too
-	const longest = 123                    // bytes of a reason (RFC 6455 §5.5)
+	timer := time.AfterFunc(closeLimit, s.kill)
+	defer timer.Stop()
+	const longest = 123 // bytes of a reason (RFC 6455 §5.5)
 	_ = s.conn.Close(end.code, truncate(end.reason, longest))
 }
 
@@ -232,8 +248,8 @@ func (s *session) read(src source) {
 	}
 }
 
-// commandBytes bounds one command: some 100,000 ids.
-const commandBytes = 4 << 20
+// commandBytes bounds one command: some 25,000 ids.
+const commandBytes = 1 << 20
 
 // receive reads one frame. One that is too large ends the session, after the
 // client was told.

@@ -47,11 +47,11 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
 		sess.mu.Unlock()
 		consumer.Close(ctx, draining)
 	}()
-	conn, err := s.accept(w, r)
+	conn, err := s.accept(w, r, sess)
 	if err != nil {
 		return nil // answered
 	}
-	src := &sinkSource{consumer: consumer, spec: spec}
+	src := &sinkSource{consumer: consumer, spec: spec, batch: batcher{buffers: s.buffers}}
 	sess.run(conn, src.readyFrame(sess), src)
 	return nil
 }

@@ -3,8 +3,7 @@
 -- KEYS[1] log   KEYS[2] retry (sorted set)   KEYS[3] sink state (hash)
 -- ARGV[1] group   ARGV[2] this hub   ARGV[3] most events to take
 -- ARGV[4] ms after which a held event is free
--- ARGV[5] highest id this hub has read of the stream, '' for none
--- ARGV[6] '1' when ARGV[7…] are all the hubs alive, so that others are dead
+-- ARGV[5] '1' when ARGV[6…] are all the hubs alive, so that others are dead
 -- Returns {entries, held, due}
 --   entries  for each: id, {field, value, …}, attempt
 --   held     events held by other hubs after this
@@ -45,7 +44,7 @@ claim(ids, attempts)
 if #due > 0 then redis.call('ZREM', retry, unpack(due)) end
 
 local alive = {}
-for i = 7, #ARGV do alive[ARGV[i]] = true end
+for i = 6, #ARGV do alive[ARGV[i]] = true end
 local held = 0
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', log, group)) do
   local name, count, idle
@@ -56,7 +55,7 @@ for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', log, group)) do
   end
   local is_hub = string.sub(name, 1, 4) == 'hub-'
   -- Idle guards a hub that has just started and is not yet known here.
-  local dead = is_hub and ARGV[6] == '1' and not alive[name] and name ~= me and idle > 5000
+  local dead = is_hub and ARGV[5] == '1' and not alive[name] and name ~= me and idle > 5000
   if name ~= 'retry' and count > 0 then
     local room, free = most - #entries, wait
     if dead then free = 0 end
@@ -77,20 +76,6 @@ for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', log, group)) do
 end
 
 if redelivered > 0 then redis.call('HINCRBY', state, 'redelivered', redelivered) end
-
--- Everything before the oldest pending event is done, and with nothing pending
--- everything that was ever read.
-local summary = redis.call('XPENDING', log, group)
-local floor = ARGV[5]
-if summary[1] > 0 then
-  local ms, seq = string.match(summary[2], '(%d+)-(%d+)')
-  if seq ~= '0' then
-    floor = ms .. '-' .. string.format('%.0f', tonumber(seq) - 1)
-  else
-    floor = string.format('%.0f', tonumber(ms) - 1) .. '-18446744073709551615'
-  end
-end
-if floor ~= '' then redis.call('HSET', state, 'floor', floor) end
 
 local head = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
 local next_due = -1

@@ -1,0 +1,39 @@
+package broker
+
+// weight keeps the answers of reads small enough to come within callTimeout, and
+// to lie in memory: a read asks for so many events that they are about
+// readBytes, going by those that came before.
+type weight struct {
+	average int // bytes of an event; 0: none has come yet
+	halved  int // how often the limit is halved, after failures
+}
+
+const (
+	readBytes   = 8 << 20
+	firstEvents = 64 // of the first read, which may meet the largest
+)
+
+// limit is how many events to read, at most most.
+func (w *weight) limit(most int) int {
+	n := min(most, firstEvents)
+	if w.average > 0 {
+		n = min(most, readBytes/w.average)
+	}
+	return max(n>>min(w.halved, 16), 1)
+}
+
+// read notes what has come. It goes up at once and down slowly.
+func (w *weight) read(deliveries []delivery) {
+	w.halved = max(w.halved-1, 0)
+	if len(deliveries) == 0 {
+		return
+	}
+	sum := 0
+	for i := range deliveries {
+		sum += entrySize(&deliveries[i].event)
+	}
+	w.average = max(sum/len(deliveries), w.average-w.average/8)
+}
+
+// failed notes that a read did not come back, perhaps because it was too much.
+func (w *weight) failed() { w.halved++ }
