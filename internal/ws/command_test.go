@@ -15,14 +15,16 @@ func TestCommandsAreRead(t *testing.T) {
 	t.Parallel()
 	one := hub.ID{MS: 1}
 	for frame, want := range map[string]command{
-		`{"type":"ack","ids":["1-0"]}`:                                          {kind: "ack", receipts: []hub.Receipt{{ID: one}}},
-		" \r\n\t{ \"ids\" : [ \"1-0\" ] , \"type\" : \"ack\" } ":                {kind: "ack", receipts: []hub.Receipt{{ID: one}}},
-		`{"type":"ack","ids":["1-0"],"ref":"a\"b"}`:                             {kind: "ack", receipts: []hub.Receipt{{ID: one}}, ref: []byte(`"a\"b"`)},
-		`{"type":"ack","ids":["1-0"],"ref":-1.50}`:                              {kind: "ack", receipts: []hub.Receipt{{ID: one}}, ref: []byte(`-1.50`)},
-		`{"type":"nack","stream":"s","ids":[{"id":"1-0"}],"delay":"0s"}`:        {kind: "nack", stream: "s", receipts: []hub.Receipt{{ID: one}}},
-		`{"type":"nack","ids":[{"attempt":2,"id":"1-0"},"2-0"],"delay":"1m5s"}`: {kind: "nack", receipts: []hub.Receipt{{ID: one, Attempt: 2}, {ID: hub.ID{MS: 2}}}, delay: 65 * time.Second},
-		`{"type":"no such"}`:                                                    {kind: "no such"},
-		`{"\u0074ype":"\u0061ck","ids":["1\u002d0"]}`:                           {kind: "ack", receipts: []hub.Receipt{{ID: one}}},
+		`{"type":"ack","ids":["1-0"]}`:                                   {kind: "ack", receipts: []hub.Receipt{{ID: one}}},
+		" \r\n\t{ \"ids\" : [ \"1-0\" ] , \"type\" : \"ack\" } ":         {kind: "ack", receipts: []hub.Receipt{{ID: one}}},
+		`{"type":"ack","ids":["1-0"],"ref":"a\"b"}`:                      {kind: "ack", receipts: []hub.Receipt{{ID: one}}, ref: []byte(`"a\"b"`)},
+		`{"type":"ack","ids":["1-0"],"ref":-1.50}`:                       {kind: "ack", receipts: []hub.Receipt{{ID: one}}, ref: []byte(`-1.50`)},
+		`{"type":"nack","stream":"s","ids":[{"id":"1-0"}],"delay":"0s"}`: {kind: "nack", stream: "s", receipts: []hub.Receipt{{ID: one}}},
+		`{"type":"nack","ids":[{"attempt":2,"id":"1-0"},"2-0"],"delay":"1m5s"}`: {
+			kind: "nack", receipts: []hub.Receipt{{ID: one, Attempt: 2}, {ID: hub.ID{MS: 2}}}, delay: 65 * time.Second,
+		},
+		`{"type":"no such"}`:                          {kind: "no such"},
+		`{"\u0074ype":"\u0061ck","ids":["1\u002d0"]}`: {kind: "ack", receipts: []hub.Receipt{{ID: one}}},
 	} {
 		got, fault := parseCommand([]byte(frame))
 		if fault != nil {
