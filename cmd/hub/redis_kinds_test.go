@@ -43,7 +43,7 @@ func TestMainPathOnTLSWithPasswordFile(t *testing.T) {
 
 func TestSentinelFailoverIsSurvived(t *testing.T) {
 	t.Parallel()
-	t.Cleanup(func() { redialsEnd(t) })
+	t.Cleanup(redialsEnd)
 	redis := redistest.StartSentinel(t)
 	url := "HUB_REDIS_URL=" + redis.URL()
 	one, two := startHub(t, url), startHub(t, url)
@@ -120,7 +120,7 @@ func TestClusterNodeKilledLeavesOtherSlotsServed(t *testing.T) {
 }
 
 func clusterNodeKilled(t *testing.T, cluster *redistest.Cluster, dead, witness *redistest.Server) {
-	t.Cleanup(func() { redialsEnd(t) })
+	t.Cleanup(redialsEnd)
 	redis := "HUB_REDIS_URL=" + cluster.URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	for _, h := range []*testHub{one, two} {
@@ -179,7 +179,7 @@ func clusterNodeKilled(t *testing.T, cluster *redistest.Cluster, dead, witness *
 // redialsEnd waits until go-redis has noticed that it is closed: it looks for a
 // server that is down once a second, and would be taken for a leak meanwhile.
 // Another test may have such a server all along, so the wait is bounded.
-func redialsEnd(t *testing.T) {
+func redialsEnd() {
 	stacks := make([]byte, 4<<20)
 	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
 		if !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("pool.(*ConnPool).tryDial")) {

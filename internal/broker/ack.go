@@ -127,7 +127,7 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 // ackElsewhere acknowledges events that this consumer does not hold.
 func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.AckResult, error)) {
 	began := time.Now()
-	o, cmds := ackOp(s.broker.keys.log(stream), s.name, ids)
+	o, cmds := s.broker.ackOp(s.name, stream, ids)
 	s.flying++
 	o.done = func() {
 		s.post(func() {
@@ -142,15 +142,16 @@ func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.AckResult
 }
 
 // ackOp is the script over all ids, in bounded pieces.
-func ackOp(log, group string, ids []hub.ID) (*op, []once) {
+func (b *Broker) ackOp(sink, stream string, ids []hub.ID) (*op, []once) {
+	keys := []string{b.keys.log(stream), b.keys.retry(stream, sink)}
 	o := &op{bytes: 24 * len(ids)}
 	var cmds []once
 	for at := 0; at < len(ids); at += ackIDs {
-		args := []any{group}
+		args := []any{sink}
 		for _, id := range ids[at:min(at+ackIDs, len(ids))] {
 			args = append(args, id.String())
 		}
-		cmd := ackScript.call([]string{log}, args...)
+		cmd := ackScript.call(keys, args...)
 		cmds, o.cmds = append(cmds, cmd), append(o.cmds, cmd)
 	}
 	return o, cmds
@@ -210,7 +211,7 @@ func (b *Broker) Ack(ctx context.Context, sink, stream string, ids []hub.ID) (hu
 	if n, _ := known.Int(); n == 0 {
 		return hub.AckResult{}, hub.Errorf(hub.CodeStreamNotFound, "the sink %q does not read the stream %q", sink, stream)
 	}
-	o, cmds := ackOp(key, sink, ids)
+	o, cmds := b.ackOp(sink, stream, ids)
 	if err := b.working.do(ctx, key, o); err != nil {
 		return hub.AckResult{}, failure(err, "acknowledging")
 	}

@@ -160,10 +160,10 @@ func (b *Broker) Close(ctx context.Context) error {
 		b.abandon()
 	}
 	b.publishing.close()
-	b.resign(ctx)
 	b.stop()
 	b.live.close()
 	b.running.Wait()
+	b.resign(ctx)     // after the last heartbeat
 	b.working.close() // answers what the sinks still wait for
 	<-served
 	b.messages.close()
@@ -251,7 +251,7 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 		spec: spec, info: info, since: time.Now(),
 		attachments: map[string]*attachment{}, ready: make(chan struct{}, 1),
 	}
-	s, err := b.join(c, config.AckWait)
+	s, err := b.join(c, config)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 }
 
 // join finds or starts the consumer's sink.
-func (b *Broker) join(c *consumer, ackWait time.Duration) (*sink, error) {
+func (b *Broker) join(c *consumer, config hub.SinkConfig) (*sink, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -274,7 +274,7 @@ func (b *Broker) join(c *consumer, ackWait time.Duration) (*sink, error) {
 	name := c.spec.Sink
 	s := b.sinks[name]
 	if s == nil {
-		s = newSink(b, name, ackWait)
+		s = newSink(b, name, config)
 		b.sinks[name] = s
 		b.serving.Go(s.run)
 	}

@@ -29,7 +29,8 @@ type consumer struct {
 	reserved    int                    // planned for reads that are under way
 
 	mu     sync.Mutex // protects the fields below
-	queue  []hub.Event
+	queue  []batch
+	queued int // events in queue
 	closed bool
 
 	ready chan struct{} // one slot: queue or closed has changed
@@ -39,7 +40,12 @@ var _ hub.Consumer = (*consumer)(nil)
 
 func (c *consumer) Info() hub.ConsumerInfo { return c.info }
 
-func (c *consumer) Held() int { return int(c.held.Load()) }
+// Held leaves out what was assigned and not taken: the client doesn't have it.
+func (c *consumer) Held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(int(c.held.Load())-c.queued, 0)
+}
 
 func (c *consumer) Pause() { c.paused.Store(true) }
 
@@ -52,8 +58,7 @@ func (c *consumer) free() int {
 // for consumers that have asked, so nothing lies in the hub while its lease runs.
 func (c *consumer) Take() ([]hub.Event, error) {
 	c.mu.Lock()
-	events, closed := c.queue, c.closed
-	c.queue = nil
+	events, closed := c.unqueue(time.Now()), c.closed
 	asks := len(events) == 0 && !closed && !c.hungry.Swap(true)
 	c.mu.Unlock()
 	if closed {
@@ -65,12 +70,36 @@ func (c *consumer) Take() ([]hub.Event, error) {
 	return events, nil
 }
 
+// unqueue empties the queue. What has lain there until its lease was over is
+// others' by now.
+func (c *consumer) unqueue(now time.Time) []hub.Event {
+	var events []hub.Event
+	for _, b := range c.queue {
+		switch {
+		case !now.Before(b.until):
+		case events == nil:
+			events = b.events
+		default:
+			events = append(events, b.events...)
+		}
+	}
+	c.queue, c.queued = nil, 0
+	return events
+}
+
 func (c *consumer) Ready() <-chan struct{} { return c.ready }
 
+// batch is events that were assigned together, and when their leases end.
+type batch struct {
+	events []hub.Event
+	until  time.Time
+}
+
 // assign puts events where Take finds them.
-func (c *consumer) assign(events []hub.Event) {
+func (c *consumer) assign(b batch) {
 	c.mu.Lock()
-	c.queue = append(c.queue, events...)
+	c.queue = append(c.queue, b)
+	c.queued += len(b.events)
 	c.hungry.Store(false)
 	c.mu.Unlock()
 	wake(c.ready)
@@ -124,10 +153,12 @@ func (c *consumer) Close(ctx context.Context, drain bool) {
 func (c *consumer) untaken() map[string]struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ids := make(map[string]struct{}, len(c.queue))
-	for i := range c.queue {
-		ids[c.queue[i].Stream+" "+c.queue[i].ID] = struct{}{}
+	ids := make(map[string]struct{}, c.queued)
+	for _, b := range c.queue {
+		for i := range b.events {
+			ids[b.events[i].Stream+" "+b.events[i].ID] = struct{}{}
+		}
 	}
-	c.queue = nil
+	c.queue, c.queued = nil, 0
 	return ids
 }

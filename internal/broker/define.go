@@ -103,7 +103,7 @@ func (b *Broker) attach(ctx context.Context, spec hub.ConsumerSpec, config hub.S
 		return last, false, failure(err, "attaching the sink to "+stream)
 	}
 	answer, err := cmd.Slice()
-	if err != nil || len(answer) != 2 {
+	if err != nil || len(answer) != 3 {
 		return last, false, failure(err, "attaching the sink to "+stream)
 	}
 	text, _ := answer[1].(string)

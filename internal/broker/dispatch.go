@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,7 +30,7 @@ func (s *sink) plan(st *sinkStream, most int) []share {
 		if st.attachments[c] == nil || !c.hungry.Load() || c.paused.Load() || c.free() <= 0 {
 			continue
 		}
-		events := min(c.free(), most)
+		events := st.weight.share(min(c.free(), most))
 		c.reserved += events
 		plan = append(plan, share{c, events})
 		if most -= events; most == 0 {
@@ -56,6 +58,7 @@ func (s *sink) flush(st *sinkStream, plan []share) {
 		st.reading, st.unread = true, false
 		read = command("xreadgroup", "group", s.name, s.broker.name, "count", planned(plan), "streams", st.log, ">")
 		o.cmds = append(o.cmds, read)
+		o.reply = planned(plan) * st.weight.average
 	}
 	if len(o.cmds) == 0 {
 		return
@@ -77,7 +80,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 	case isNoGroup(err):
 		st.unread = true
 		release(plan)
-		s.repair(st, err)
+		s.lost(st, err)
 		return
 	case err != nil:
 		st.unread = true
@@ -104,9 +107,8 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 		}
 	}
 	if n := len(deliveries); n > 0 {
-		st.highest = deliveries[n-1].id
 		st.weight.read(deliveries)
-		s.broker.seen(st.name, st.highest)
+		s.broker.seen(st.name, deliveries[n-1].id)
 	}
 	s.deliver(st, deliveries, plan)
 }
@@ -163,24 +165,43 @@ func (s *sink) hand(a *attachment, deliveries []delivery, until time.Time) {
 		a.grant(d.id, lease{attempt: d.event.Attempt, until: until})
 	}
 	s.broker.metrics.delivered.WithLabelValues("sink").Add(float64(len(events)))
-	a.consumer.assign(events)
+	a.consumer.assign(batch{events, until})
 }
 
-// repair makes a lost group again. What it did not acknowledge is delivered
-// anew.
-func (s *sink) repair(st *sinkStream, cause error) {
+// lost: the group is gone.
+func (s *sink) lost(st *sinkStream, cause error) {
+	if !st.repairing {
+		s.broker.log.Warn("a sink's group is gone from its stream, making it again from what was acknowledged",
+			slog.String("sink", s.name), slog.String("stream", st.name), slog.Any("error", cause))
+	}
+	s.repair(st)
+}
+
+// repair makes sure that the sink and its group exist. Where the group was lost,
+// what it did not acknowledge is delivered anew.
+func (s *sink) repair(st *sinkStream) {
 	if st.repairing {
 		return
 	}
 	st.repairing = true
-	s.broker.log.Warn("a sink's group is gone from its stream, making it again from what was acknowledged",
-		"sink", s.name, "stream", st.name, "error", cause)
+	// The sink's own keys are elsewhere on a cluster; without an answer the next
+	// repair, or the next consumer, writes them.
+	keys := s.broker.keys
+	define := defineScript.call([]string{keys.sink(s.name)}, s.config.From, s.config.AckWait.Milliseconds(), "0", "0", st.name)
+	_ = s.broker.working.submit(context.Background(), keys.sink(s.name), &op{cmds: []redis.Cmder{define}})
+	_ = s.broker.working.submit(context.Background(), keys.sinks(), &op{cmds: []redis.Cmder{command("sadd", keys.sinks(), s.name)}})
 	cmd := attachScript.call([]string{st.log, st.key}, s.name, "0-0")
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}}, func() {
 		st.repairing = false
-		if err := cmd.Err(); err != nil {
+		answer, err := cmd.Slice()
+		if err != nil || len(answer) != 3 {
 			s.fails(st, "making its group again", err)
 			return
+		}
+		st.unread = true
+		st.reclaimAt = time.Now()
+		if answer[2] != int64(1) {
+			return // it was there
 		}
 		// What was held was held of the old group. It comes again, and so do
 		// events whose ack is still on its way.
@@ -189,8 +210,5 @@ func (s *sink) repair(st *sinkStream, cause error) {
 				a.end(id)
 			}
 		}
-		st.highest = hub.ID{}
-		st.unread = true
-		st.reclaimAt = time.Now()
 	})
 }

@@ -96,6 +96,25 @@ func TestNoFailureIsNoError(t *testing.T) {
 	}
 }
 
+func TestReadIsNeverInDoubt(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]hub.Code{
+		io.EOF:                   hub.CodeUnavailable, // nothing was changed, whatever became of it
+		context.DeadlineExceeded: hub.CodeUnavailable,
+		reply("LOADING"):         hub.CodeUnavailable,
+		reply("WRONGTYPE"):       hub.CodeConflict,
+		reply("ERR no"):          hub.CodeInternal,
+		hub.Errorf(hub.CodeSinkNotFound, "no sink"): hub.CodeSinkNotFound,
+	} {
+		if e := hub.AsError(readFailure(err, "reading")); e.Code != want {
+			t.Errorf("%v is answered %v, want %s", err, e, want)
+		}
+	}
+	if err := readFailure(nil, "reading"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestKnownErrorPassesAsItIs(t *testing.T) {
 	t.Parallel()
 	known := hub.Errorf(hub.CodeSinkNotFound, "there is no sink")

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"eventhub/internal/hub"
 )
 
 // floorInterval is how often a stream's floor is recorded while acks come: what
@@ -18,12 +16,12 @@ func (s *sink) recordFloor(st *sinkStream, now time.Time) {
 		return
 	}
 	st.moved, st.floorAt = false, now.Add(floorInterval)
-	cmd := floorScript.call([]string{st.log, st.key}, s.name, st.highest.String())
+	cmd := floorScript.call([]string{st.log, st.key}, s.name)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 128}, func() {
 		st.moved = st.moved || cmd.Err() != nil
 	})
 }
 
 func (st *sinkStream) floorDue(now time.Time) bool {
-	return st.moved && st.highest != (hub.ID{}) && !now.Before(st.floorAt)
+	return st.moved && !now.Before(st.floorAt)
 }

@@ -101,11 +101,22 @@ func (b *Broker) beat(ctx context.Context) {
 func (b *Broker) heartbeat(ctx context.Context) {
 	key := b.keys.hubs()
 	cmd := heartbeatScript.call([]string{key}, b.name, hubTimeout.Milliseconds())
-	if err := b.work(ctx, key, cmd); err != nil {
+	// Not by the lane: however much waits there, this hub is alive.
+	err := b.store.engine.Process(ctx, cmd)
+	if hasPrefix(err, "NOSCRIPT") && withSource(cmd) {
+		err = b.store.engine.Process(ctx, cmd)
+	}
+	if err != nil {
 		return // Ready and the metrics tell
 	}
 	names, err := cmd.StringSlice()
-	if err != nil || !b.alive.beat(time.Now(), names) {
+	if err != nil || len(names) == 0 {
+		return
+	}
+	if names[0] == "" { // it was not on the list any more: perhaps all keys are gone
+		b.restore()
+	}
+	if !b.alive.beat(time.Now(), names[1:]) {
 		return
 	}
 	b.mu.RLock()
@@ -115,6 +126,19 @@ func (b *Broker) heartbeat(ctx context.Context) {
 			now := time.Now()
 			for _, st := range s.streams {
 				st.lookAt(now)
+			}
+		})
+	}
+}
+
+// restore has every sink here make sure that what it needs in Redis is there.
+func (b *Broker) restore() {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, s := range b.sinks {
+		s.post(func() {
+			for _, st := range s.streams {
+				s.repair(st)
 			}
 		})
 	}

@@ -20,6 +20,7 @@ const (
 	batchCmds = 1024     // commands of one pipeline
 	// batchBytes keeps one pipeline within callTimeout even on a slow network.
 	batchBytes = 4 << 20
+	batchReply = 16 << 20
 
 	// answerTimeout bounds what a caller waits for in all, queue and exchange:
 	// with Redis gone, requests are answered within 3 s.
@@ -40,6 +41,7 @@ var (
 type op struct {
 	cmds  []redis.Cmder
 	bytes int    // roughly, on the wire
+	reply int    // roughly, of the answer, where that is large
 	done  func() // called once by the lane after the commands have their results; must not block
 
 	state atomic.Uint32 // opQueued, then opSent by the lane or opAbandoned by the caller
@@ -94,18 +96,18 @@ func (l *lane) run() {
 // gather takes what waits behind first, up to the bounds of a pipeline.
 func (l *lane) gather(batch []*op, first *op) (full []*op, next *op) {
 	batch = append(batch, first)
-	cmds, bytes := len(first.cmds), first.bytes
+	cmds, bytes, reply := len(first.cmds), first.bytes, first.reply
 	for {
 		select {
 		case o, ok := <-l.queue:
 			if !ok {
 				return batch, nil
 			}
-			if cmds+len(o.cmds) > batchCmds || bytes+o.bytes > batchBytes {
+			if cmds+len(o.cmds) > batchCmds || bytes+o.bytes > batchBytes || reply+o.reply > batchReply {
 				return batch, o
 			}
 			batch = append(batch, o)
-			cmds, bytes = cmds+len(o.cmds), bytes+o.bytes
+			cmds, bytes, reply = cmds+len(o.cmds), bytes+o.bytes, reply+o.reply
 		default:
 			return batch, nil
 		}
@@ -235,11 +237,11 @@ func (ls *lanes) do(ctx context.Context, key string, o *op) error {
 		}
 		close(done)
 	}
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
 	if err := ls.submit(ctx, key, o); err != nil {
 		return err
 	}
-	timer := time.NewTimer(answerTimeout)
-	defer timer.Stop()
 	var cause error
 	select {
 	case <-done:

@@ -432,7 +432,7 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 		return &op{cmds: []redis.Cmder{command("ping")}, bytes: bytes, done: answered.Done}
 	}
 	r.submit(t, large(laneBytes-1))
-	if err := r.lanes.submit(t.Context(), "k", large(2)); !errors.Is(err, errOverloaded) {
+	if err := r.lanes.submit(t.Context(), "k", &op{bytes: 2}); !errors.Is(err, errOverloaded) {
 		t.Errorf("a byte too much is answered %v, want %v", err, errOverloaded)
 	}
 	r.submit(t, large(1))

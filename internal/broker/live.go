@@ -87,7 +87,7 @@ func (l *live) unsubscribe(channel string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := l.channels[channel]; s != nil {
-		s.wanted, s.before = false, false
+		s.wanted = false
 		l.dirty[channel] = struct{}{}
 		wake(l.changed)
 	}
@@ -130,7 +130,7 @@ func (l *live) changes() (conn *redis.PubSub, on, off []string) {
 			s.expected++
 			on = append(on, channel)
 		case !s.wanted && s.sent:
-			s.sent = false
+			s.sent, s.before = false, false
 			off = append(off, channel)
 			l.drop(channel, s)
 		case !s.wanted:
@@ -227,13 +227,16 @@ func (l *live) confirm(channel string) (lost func(), err error) {
 	if s == nil || s.expected == 0 {
 		return nil, errResubscribed
 	}
-	if s.expected--; s.expected > 0 || !s.wanted {
-		l.drop(channel, s)
+	if s.expected--; s.expected > 0 {
 		return nil, nil
 	}
-	if s.open {
+	if s.open && s.sent {
 		s.open = false
 		close(s.confirmed)
+	}
+	if !s.wanted {
+		l.drop(channel, s)
+		return nil, nil
 	}
 	if s.before {
 		lost = s.lost

@@ -14,7 +14,7 @@ import (
 var latencyBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
 
 // metrics are the engine's. Their labels are fixed words, save for the sinks, of
-// which at most TopSinks are shown.
+// which at most TopSinks pairs of sink and stream are shown.
 type metrics struct {
 	published       prometheus.Counter
 	publishFailures prometheus.Counter
@@ -91,17 +91,21 @@ func (c *sinkCollector) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		return // /readyz tells
 	}
+	rows := 0 // of sinks and streams
 	for _, sink := range sinks {
 		config, err := c.broker.config(ctx, sink)
 		for _, stream := range config.Streams {
 			var f hub.SinkStreamStatus
-			if f, err = c.broker.figures(ctx, sink, stream); err != nil {
+			if f, err = c.broker.figures(ctx, sink, stream); err != nil || rows == c.broker.opts.TopSinks {
 				break
 			}
+			rows++
 			gauge := func(desc *prometheus.Desc, value float64) {
 				ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, sink, stream)
 			}
-			gauge(lagDesc, float64(f.Lag))
+			if f.Lag != unknownLag { // a scrape must not count
+				gauge(lagDesc, float64(f.Lag))
+			}
 			gauge(pendingDesc, float64(f.Pending))
 			gauge(oldestDesc, f.OldestPending.Seconds())
 		}

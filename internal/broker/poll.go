@@ -8,10 +8,13 @@ import (
 )
 
 // The poll finds what no bell has told: bells that were lost, and events that
-// other programs add. On one Redis it is a single XREAD over all streams in use,
-// every second. On Cluster each stream needs its own, so they take turns.
+// other programs add. On one Redis it is one XREAD over many streams in use,
+// every second. On Cluster each stream needs its own, so they take turns. A stream
+// of which all readers know that there is more is left out, as the answer has an
+// event of each.
 const (
 	pollInterval = time.Second
+	pollStreams  = 64 // of one XREAD
 	pollCluster  = 20 // streams a second
 )
 
@@ -30,7 +33,10 @@ func (b *Broker) poll(ctx context.Context) {
 			continue
 		}
 		if !b.store.cluster {
-			b.pollOnce(ctx, streams, lasts)
+			for at := 0; at < len(streams); at += pollStreams {
+				end := min(at+pollStreams, len(streams))
+				b.pollOnce(ctx, streams[at:end], lasts[at:end])
+			}
 			continue
 		}
 		for range min(pollCluster, len(streams)) {
@@ -46,7 +52,12 @@ func (b *Broker) polled() (streams []string, lasts []hub.ID) {
 	defer b.mu.RUnlock()
 	for name, w := range b.watchers {
 		w.mu.Lock()
-		streams, lasts = append(streams, name), append(lasts, w.last)
+		for st := range w.sinks {
+			if !st.behind.Load() {
+				streams, lasts = append(streams, name), append(lasts, w.last)
+				break
+			}
+		}
 		w.mu.Unlock()
 	}
 	return streams, lasts

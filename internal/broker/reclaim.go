@@ -43,7 +43,7 @@ func (s *sink) reclaim(st *sinkStream, now time.Time) {
 	args := []any{s.name, s.broker.name, planned(plan), s.held().Milliseconds()}
 	args = append(args, s.broker.alive.args()...)
 	cmd := reclaimScript.call([]string{st.log, st.retry, st.key}, args...)
-	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512}, func() {
+	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: planned(plan) * st.weight.average}, func() {
 		st.reclaiming = false
 		s.onReclaim(st, cmd, plan)
 	})
@@ -54,10 +54,10 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 	now := time.Now()
 	if isNoGroup(err) {
 		release(plan)
-		s.repair(st, err)
+		s.lost(st, err)
 		return
 	}
-	if err != nil || len(answer) != 3 {
+	if err != nil || len(answer) != 4 {
 		release(plan)
 		st.lookAt(now)
 		s.doubts(st)
@@ -79,6 +79,9 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 		st.lookAt(now) // there may be more
 	}
 	s.deliver(st, s.reclaimed(st, entries), plan)
+	if own, _ := answer[3].(int64); int(own) > st.leased {
+		s.doubts(st) // a read may be on its way, or its answer lost
+	}
 }
 
 // reclaimed reads the script's entries, and ends what this hub still believed

@@ -213,6 +213,9 @@ func shard(ctx context.Context, client redis.UniversalClient, key string) (strin
 	if !ok {
 		return "", nil, nil
 	}
+	// It may have to ask the nodes for the cluster's state first.
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	node, err := cluster.MasterForKey(ctx, key)
 	if err != nil {
 		return "", nil, err

@@ -76,7 +76,12 @@ func (s *sink) release(st *sinkStream, back []handback, then func(hub.AckResult,
 		i, now := 0, time.Now()
 		for _, cmd := range cmds {
 			var outcomes []int64
-			if outcomes, err = cmd.Int64Slice(); err != nil {
+			if outcomes, err = cmd.Int64Slice(); isNoGroup(err) {
+				s.lost(st, err)
+				result, err = hub.AckResult{NotPending: idsOf(back)}, nil
+				break
+			}
+			if err != nil {
 				err = failure(err, "handing events back")
 				s.doubts(st)
 				break
@@ -85,7 +90,7 @@ func (s *sink) release(st *sinkStream, back []handback, then func(hub.AckResult,
 				switch outcome {
 				case 1:
 					result.Done = append(result.Done, back[i].id)
-					st.lookAt(now.Add(back[i].delay))
+					s.lookAt(st.name, now.Add(back[i].delay))
 				case 0:
 					result.NotPending = append(result.NotPending, back[i].id)
 				default:
@@ -99,6 +104,14 @@ func (s *sink) release(st *sinkStream, back []handback, then func(hub.AckResult,
 		}
 		then(result, err)
 	})
+}
+
+func idsOf(back []handback) []hub.ID {
+	ids := make([]hub.ID, len(back))
+	for i, h := range back {
+		ids[i] = h.id
+	}
+	return ids
 }
 
 // remove lets a consumer go: the acks that it sent go out first, then what it

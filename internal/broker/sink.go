@@ -15,10 +15,10 @@ import (
 // goroutine, run, owns all of its state and never waits for Redis: it submits
 // operations and hears of their end through its inbox.
 type sink struct {
-	broker  *Broker
-	name    string
-	ackWait time.Duration
-	refs    int // consumers here or coming; protected by broker.mu
+	broker *Broker
+	name   string
+	config hub.SinkConfig // as the first consumer here found it
+	refs   int            // consumers here or coming; protected by broker.mu
 
 	mu    sync.Mutex // protects the field below
 	inbox []func()   // what others want run to do; each consumer bounds its own
@@ -37,7 +37,8 @@ type sinkStream struct {
 	name            string
 	log, retry, key string // keys; key is the sink's state
 
-	rung atomic.Bool // set by anyone: there may be something new
+	rung   atomic.Bool // set by anyone: there may be something new
+	behind atomic.Bool // set by run: there is more than its consumers can take
 
 	// owned by the sink's run
 	unread      bool // the log may have events that the group has not delivered
@@ -50,7 +51,6 @@ type sinkStream struct {
 	doubt       time.Time // when to look, whatever else: see doubts
 	deadlines   deadlines
 	leased      int
-	highest     hub.ID // highest id read
 	weight      weight // of its events
 	moved       bool   // acks have come since the floor was recorded
 	floorAt     time.Time
@@ -59,9 +59,9 @@ type sinkStream struct {
 	attachments map[*consumer]*attachment
 }
 
-func newSink(b *Broker, name string, ackWait time.Duration) *sink {
+func newSink(b *Broker, name string, config hub.SinkConfig) *sink {
 	return &sink{
-		broker: b, name: name, ackWait: ackWait,
+		broker: b, name: name, config: config,
 		wake: make(chan struct{}, 1), streams: map[string]*sinkStream{},
 	}
 }
@@ -105,7 +105,7 @@ func (s *sink) poke() { wake(s.wake) }
 // held is the time after which an event is free again, counted from when it was
 // read. It is a little longer than ack_wait because reading comes a little
 // before handing over: a lease never ends early.
-func (s *sink) held() time.Duration { return s.ackWait + s.ackWait/20 }
+func (s *sink) held() time.Duration { return s.config.AckWait + s.config.AckWait/20 }
 
 // serve does what can be done for a stream now.
 func (s *sink) serve(st *sinkStream, now time.Time) {
@@ -128,12 +128,20 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 		plan = s.plan(st, st.weight.limit(readEvents))
 	}
 	s.flush(st, plan)
+	st.behind.Store(st.unread)
 }
 
 // lookAt makes sure that the next reclaim is not later than t.
 func (st *sinkStream) lookAt(t time.Time) {
 	if t.Before(st.reclaimAt) {
 		st.reclaimAt = t
+	}
+}
+
+// lookAt is for a stream by its name: who has left it may have come back.
+func (s *sink) lookAt(stream string, t time.Time) {
+	if st := s.streams[stream]; st != nil {
+		st.lookAt(t)
 	}
 }
 
@@ -181,6 +189,7 @@ func (s *sink) expire(st *sinkStream, now time.Time) {
 			break
 		}
 		d.holder.end(d.id)
+		wake(d.holder.consumer.ready) // it may wait until it holds nothing
 		expired = true
 	}
 	st.deadlines.compact(st.leased)

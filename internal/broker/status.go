@@ -25,6 +25,11 @@ func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error
 		if err != nil {
 			return status, err
 		}
+		if figures.Lag == unknownLag {
+			if figures.Lag, err = b.countLag(ctx, name, stream); err != nil {
+				return status, err
+			}
+		}
 		status.Streams = append(status.Streams, figures)
 	}
 	status.Consumers = b.allConsumers(ctx, name)
@@ -47,6 +52,10 @@ func (b *Broker) config(ctx context.Context, name string) (hub.SinkConfig, error
 	}
 	return sinkConfig(fields), nil
 }
+
+// unknownLag: Redis does not know the lag of a group made in mid-stream, nor
+// after a deletion behind it. Counting tells, and costs.
+const unknownLag = -1
 
 // figures reads a sink's place in one stream. A group that is gone counts as
 // one that has read nothing: it is made again when it is used.
@@ -78,35 +87,54 @@ func (b *Broker) figures(ctx context.Context, sink, stream string) (hub.SinkStre
 	case lag >= 0 && !b.opts.CountLag:
 		figures.Lag = lag
 	default:
-		// Redis does not know the lag of a group made in mid-stream, or after a
-		// deletion behind it.
-		count, err := b.count(ctx, key, delivered)
-		if err != nil {
-			return figures, err
-		}
-		figures.Lag = count
+		figures.Lag = unknownLag
 	}
 	return figures, nil
 }
 
-// count counts the entries behind an id, in pieces that do not hold Redis up.
-func (b *Broker) count(ctx context.Context, key string, after hub.ID) (int64, error) {
-	const piece = 1000
+// countLimit is how long counting may take in all.
+const countLimit = 5 * time.Second
+
+// countLag counts the entries that the group has not delivered, in pieces of
+// about 1 MiB, which do not hold Redis up.
+func (b *Broker) countLag(ctx context.Context, sink, stream string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, countLimit)
+	defer cancel()
+	key := b.keys.log(stream)
+	stats := statsScript.call([]string{key, b.keys.sinkState(stream, sink)}, sink)
+	usage, length := command("memory", "usage", key, "samples", 5), command("xlen", key)
+	if err := b.work(ctx, key, stats, length); err != nil {
+		return 0, readFailure(err, "counting what a sink has not read")
+	}
+	answer, _ := stats.Slice()
+	if len(answer) != 8 {
+		return 0, nil
+	}
+	after, err := parseAny(answer[3])
+	if err != nil {
+		return 0, readFailure(err, "counting what a sink has not read")
+	}
+	piece := int64(1000)
+	if b.work(ctx, key, usage) == nil { // a Redis that doesn't tell has small events
+		bytes, _ := usage.Int64()
+		entries, _ := length.Int64()
+		piece = min(piece, max(2, (1<<20)/max(1, bytes/max(1, entries))))
+	}
 	var total int64
 	for {
 		cmd := countScript.call([]string{key}, after.String(), piece)
 		if err := b.work(ctx, key, cmd); err != nil {
 			return 0, readFailure(err, "counting what a sink has not read")
 		}
-		answer, _ := cmd.Slice()
-		if len(answer) != 2 {
+		counted, _ := cmd.Slice()
+		if len(counted) != 2 {
 			return total, nil
 		}
-		last, err := parseAny(answer[1])
+		last, err := parseAny(counted[1])
 		if err != nil {
 			return 0, readFailure(err, "counting what a sink has not read")
 		}
-		if total += number(answer[0]); last == after {
+		if total += number(counted[0]); last == after {
 			return total, nil
 		}
 		after = last

@@ -10,6 +10,7 @@ type weight struct {
 
 const (
 	readBytes   = 8 << 20
+	shareBytes  = 1 << 20
 	firstEvents = 64 // of the first read, which may meet the largest
 )
 
@@ -20,6 +21,12 @@ func (w *weight) limit(most int) int {
 		n = min(most, readBytes/w.average)
 	}
 	return max(n>>min(w.halved, 16), 1)
+}
+
+// share is how many events one consumer is given at once: about a frame. What it
+// is given beyond would lie in the hub while its lease runs.
+func (w *weight) share(most int) int {
+	return min(most, max(1, shareBytes/max(w.average, 1)))
 }
 
 // read notes what has come. It goes up at once and down slowly.

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -11,8 +12,11 @@ import (
 
 // drain reads what a client still sends, within reason: one that is cut off while
 // it writes sees a reset connection instead of the answer.
-func drain(body io.Reader, most int64) {
-	_, _ = io.CopyN(io.Discard, body, 2*most)
+func drain(r *http.Request, most int64) {
+	if r.Header.Get("Expect") != "" {
+		return // it has not begun, and should not
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, 2*most)
 }
 
 // readJSON reads a body that is JSON by its Content-Type. curl -d says
@@ -29,24 +33,19 @@ func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 	most := int64(h.Limits.BatchBytes)
 	if r.ContentLength > most {
-		drain(r.Body, most)
+		drain(r, most)
 		return nil, hub.TooLargeBody(h.Limits)
 	}
 	body := http.MaxBytesReader(w, r.Body, most)
-	var (
-		data []byte
-		err  error
-	)
-	if r.ContentLength > 0 {
-		data = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(body, data)
-	} else {
-		data, err = io.ReadAll(body)
-	}
+	var buffer bytes.Buffer
+	const trusted = 64 << 10 // of what a client says is to come
+	buffer.Grow(int(min(max(r.ContentLength, 0)+bytes.MinRead, trusted)))
+	_, err := buffer.ReadFrom(body)
+	data := buffer.Bytes()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		drain(r.Body, most)
+		drain(r, most)
 		return nil, hub.TooLargeBody(h.Limits)
 	case err != nil:
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")

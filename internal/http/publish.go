@@ -44,6 +44,10 @@ func (h *handler) broadcast(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) readEvents(w http.ResponseWriter, r *http.Request) (events []hub.Event, batch bool, err error) {
+	if r.Header.Get("Idempotency-Key") != "" {
+		// Better refused than taken for a promise.
+		return nil, false, hub.Errorf(hub.CodeInvalidRequest, "the header Idempotency-Key is not supported yet; nothing was stored")
+	}
 	body, err := h.readJSON(w, r)
 	if err != nil {
 		return nil, false, err

@@ -20,6 +20,7 @@ import (
 const (
 	headerLimit = 5 * time.Second
 	bodyLimit   = 30 * time.Second
+	answerLimit = bodyLimit + 10*time.Second // from the end of the header
 	idleLimit   = 2 * time.Minute
 	headerBytes = 16 << 10
 )
@@ -27,6 +28,7 @@ const (
 // Server serves the API on its listeners.
 type Server struct {
 	server   *http.Server
+	log      *slog.Logger
 	draining atomic.Bool
 }
 
@@ -41,7 +43,7 @@ func NewServer(opts Options) *Server {
 	if opts.Registry == nil {
 		opts.Registry = prometheus.NewRegistry()
 	}
-	s := &Server{}
+	s := &Server{log: opts.Log}
 	h := &handler{Options: opts, draining: s.draining.Load, metrics: newMetrics(opts.Registry)}
 	s.server = newHTTPServer(newRouter(h), opts.Log)
 	return s
@@ -51,12 +53,12 @@ func NewServer(opts Options) *Server {
 func NewMetricsServer(metrics http.Handler, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	return &Server{server: newHTTPServer(mux, log)}
+	return &Server{server: newHTTPServer(mux, log), log: log}
 }
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, IdleTimeout: idleLimit,
+		Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, WriteTimeout: answerLimit, IdleTimeout: idleLimit,
 		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
@@ -83,7 +85,8 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Dura
 		var shutdown errgroup.Group
 		shutdown.Go(func() error {
 			if err := s.server.Shutdown(ctx); err != nil {
-				return errors.Join(fmt.Errorf("requests were cut off after %s: %w", limit, err), s.server.Close())
+				s.log.Warn("requests were cut off at the shutdown", slog.Duration("limit", limit), slog.Any("error", err))
+				return s.server.Close()
 			}
 			return nil
 		})

@@ -2,6 +2,14 @@ package hub
 
 import "strconv"
 
+// MaxAckIDs bounds the ids of one acknowledging call.
+const MaxAckIDs = 10_000
+
+// TooManyIDs is the answer to more.
+func TooManyIDs() *Error {
+	return Errorf(CodePayloadTooLarge, "ids: at most %d are allowed in one call", MaxAckIDs)
+}
+
 // DecodeAck reads {"stream":"orders","ids":["…"]}. The error is an *Error that
 // lists every fault.
 func DecodeAck(body []byte) (stream string, ids []ID, err error) {
@@ -36,6 +44,9 @@ func DecodeAck(body []byte) (stream string, ids []ID, err error) {
 			d.fault("/"+name, "is missing")
 		}
 	}
+	if len(ids) > MaxAckIDs {
+		return "", nil, TooManyIDs()
+	}
 	return stream, ids, d.err("nothing was acknowledged: ")
 }
 
@@ -47,7 +58,7 @@ func (d *decoder) ids(at string, value []byte) []ID {
 	var ids []ID
 	i := 0
 	EachElement(value, func(element []byte) {
-		if d.full() {
+		if d.full() || len(ids) > MaxAckIDs {
 			return
 		}
 		here := at + "/" + strconv.Itoa(i)

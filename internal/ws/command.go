@@ -120,8 +120,14 @@ func receipts(value []byte) (list []hub.Receipt, objects bool, fault *hub.Error)
 	}
 	i := 0
 	hub.EachElement(value, func(element []byte) {
+		if len(list) == hub.MaxAckIDs {
+			fault = hub.TooManyIDs()
+		}
+		if fault != nil {
+			return
+		}
 		r, reason := receipt(element)
-		if reason != "" && fault == nil {
+		if reason != "" {
 			fault = hub.Errorf(hub.CodeInvalidRequest, "ids/%d: %s", i, reason)
 		}
 		list = append(list, r)

@@ -41,17 +41,18 @@ func (s *Server) look(ctx context.Context, sess *session, now time.Time) {
 		sess.lastPing = now
 		return
 	}
-	if now.Sub(sess.lastPing) < s.opts.PingEvery || sess.pinging.Swap(true) {
+	// A frame under way shows that the peer is there or meets the write limit. A
+	// ping would wait for it, and coder/websocket gives a ping 5 s.
+	if now.Sub(sess.lastPing) < s.opts.PingEvery || sess.writing.Load() != 0 || sess.pinging.Swap(true) {
 		return
 	}
 	sess.lastPing = now
 	s.keeping.Go(func() {
 		defer sess.pinging.Store(false)
-		// A ping waits for the frame that is being written, which has its own
-		// limit; the pong is read by the session's reader.
+		// The pong is read by the session's reader.
 		ctx, cancel := context.WithTimeout(ctx, s.opts.WriteLimit+s.opts.PingEvery)
 		defer cancel()
-		if sess.conn.Ping(ctx) != nil {
+		if sess.conn.Ping(ctx) != nil && (ctx.Err() != nil || sess.writing.Load() == 0) {
 			sess.kill()
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"eventhub/internal/hub"
 )
@@ -102,7 +103,7 @@ func (s *Server) open(role string) (*session, error) {
 	sess := &session{
 		server: s, id: id.String(), role: role,
 		signal: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}), mute: make(chan struct{}),
-		slots: make(chan struct{}, maxCommands),
+		underway: semaphore.NewWeighted(maxUnderway),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sync/semaphore"
 
 	"eventhub/internal/hub"
 )
 
 const (
-	// maxCommands bounds the commands of a socket that Redis has not answered;
-	// then its next one is not read.
-	maxCommands = 64 // with commandBytes, 64 MiB at worst
+	// maxUnderway bounds the commands of a socket that Redis has not answered, by
+	// weight: commandWeight each, and one per id. Beyond, its next is not read.
+	maxUnderway   = 64 * commandWeight
+	commandWeight = 256
 	// maxReplies bounds the answers that a socket has not taken; likewise.
 	maxReplies = 256
 	// closeLimit is how long the parting takes at most.
@@ -45,7 +47,9 @@ type session struct {
 	room   chan struct{} // one slot: replies were taken
 	done   chan struct{} // closed when the reader has ended
 	mute   chan struct{} // closed when the writer has ended
-	slots  chan struct{} // a token per command that is under way
+
+	underway *semaphore.Weighted // of commands
+	commands atomic.Int32        // how many
 }
 
 type ending struct {
@@ -140,10 +144,10 @@ func (s *session) kill() {
 
 // quiet says whether every command has been answered.
 func (s *session) quiet() bool {
-	if len(s.slots) > 0 {
+	if s.commands.Load() > 0 {
 		return false
 	}
-	// An answer is queued before its slot is given back.
+	// An answer is queued before its command is counted off.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.replies) == 0
@@ -285,13 +289,20 @@ func (s *session) awaitRoom() bool {
 	}
 }
 
-// begin takes a slot for a command, end gives it back once it is answered.
-func (s *session) begin() { s.slots <- struct{}{} }
+// begin waits until a command of so many ids may be under way; answered ends
+// it. Redis or its time limit answers every command, so the wait ends.
+func (s *session) begin(ids int) {
+	_ = s.underway.Acquire(context.Background(), weightOf(ids)) // fails with its context only
+	s.commands.Add(1)
+}
 
-func (s *session) answered() {
-	<-s.slots
+func (s *session) answered(ids int) {
+	s.underway.Release(weightOf(ids))
+	s.commands.Add(-1)
 	poke(s.signal) // what the client holds has changed
 }
+
+func weightOf(ids int) int64 { return int64(min(commandWeight+ids, maxUnderway)) }
 
 func asFault(err error) *hub.Error {
 	if err == nil {

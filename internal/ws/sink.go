@@ -140,13 +140,13 @@ func (s *sinkSource) ack(sess *session, c *command) error {
 	for i, r := range c.receipts {
 		ids[i] = r.ID
 	}
-	sess.begin()
+	sess.begin(len(ids))
 	err = s.consumer.Ack(stream, ids, func(result hub.AckResult, err error) {
-		sess.answer(c.ref, err, func(dst []byte) []byte {
+		sess.answer(c, err, func(dst []byte) []byte {
 			return appendIDs(appendIDs(dst, "acked", result.Done), "not_pending", result.NotPending)
 		})
 	})
-	return sess.refused(err)
+	return sess.refused(c, err)
 }
 
 func (s *sinkSource) nack(sess *session, c *command) error {
@@ -160,33 +160,33 @@ func (s *sinkSource) nack(sess *session, c *command) error {
 	if len(c.receipts) == 0 {
 		return hub.Errorf(hub.CodeInvalidRequest, "ids is missing")
 	}
-	sess.begin()
+	sess.begin(len(c.receipts))
 	err = s.consumer.Nack(stream, c.receipts, c.delay, func(result hub.AckResult, err error) {
-		sess.answer(c.ref, err, func(dst []byte) []byte {
+		sess.answer(c, err, func(dst []byte) []byte {
 			dst = appendIDs(dst, "nacked", result.Done)
 			dst = appendIDs(dst, "not_pending", result.NotPending)
 			return appendIDs(dst, "stale", result.Stale)
 		})
 	})
-	return sess.refused(err)
+	return sess.refused(c, err)
 }
 
 // answer is what a command's end leads to: nothing when it worked and has no
 // ref.
-func (s *session) answer(ref []byte, err error, fields func(dst []byte) []byte) {
+func (s *session) answer(c *command, err error, fields func(dst []byte) []byte) {
 	switch {
 	case err != nil:
-		s.reply(errorFrame(ref, hub.AsError(err)))
-	case ref != nil:
-		s.reply(append(fields(appendRef([]byte(`{"type":"ok"`), ref)), '}'))
+		s.reply(errorFrame(c.ref, hub.AsError(err)))
+	case c.ref != nil:
+		s.reply(append(fields(appendRef([]byte(`{"type":"ok"`), c.ref)), '}'))
 	}
-	s.answered()
+	s.answered(len(c.receipts))
 }
 
-// refused gives a slot back when the engine did not take the command.
-func (s *session) refused(err error) error {
+// refused ends a command that the engine did not take.
+func (s *session) refused(c *command, err error) error {
 	if err != nil {
-		s.answered()
+		s.answered(len(c.receipts))
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 // checkUpgrade makes sure that the request is a WebSocket handshake that Accept
 // will take, from a page of this host or from no page at all.
 func checkUpgrade(r *http.Request) error {
-	if !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
+	if r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
 		return hub.Errorf(hub.CodeUpgradeRequired, "this is a WebSocket: connect with a WebSocket client, such as wscat")
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")))

@@ -4,7 +4,7 @@
 -- which would lose what was not acknowledged.
 -- KEYS[1] log   KEYS[2] sink state (hash)
 -- ARGV[1] group   ARGV[2] start id for a sink that is new here, or '$'
--- Returns {1 when the sink is new here, last id of the log}
+-- Returns {1 when the sink is new here, last id of the log, 1 when the group was made}
 local function compare(a, b)
   local am, as = string.match(a, '(%d+)-(%d+)')
   local bm, bs = string.match(b, '(%d+)-(%d+)')
@@ -35,6 +35,7 @@ end
 if not made or (made.err and not string.find(made.err, 'BUSYGROUP', 1, true)) then
   made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
 end
-if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
+local existed = made.err and string.find(made.err, 'BUSYGROUP', 1, true)
+if made.err and not existed then return made end
 if not floor then redis.call('HSET', KEYS[2], 'floor', start) end
-return {floor and 0 or 1, last}
+return {floor and 0 or 1, last, existed and 0 or 1}

@@ -4,15 +4,19 @@
 -- ARGV[1] group   ARGV[2] this hub   ARGV[3] most events to take
 -- ARGV[4] ms after which a held event is free
 -- ARGV[5] '1' when ARGV[6…] are all the hubs alive, so that others are dead
--- Returns {entries, held, due}
+-- Returns {entries, held, due, own}
 --   entries  for each: id, {field, value, …}, attempt
 --   held     events held by other hubs after this
+--   own      events held by this hub after this
 --   due      ms until the next handed-back event is due, -1 for none
 local log, retry, state = KEYS[1], KEYS[2], KEYS[3]
 local group, me, most, wait = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local entries, redelivered = {}, 0
+
+-- Fails with NOGROUP where the group or the whole log is gone.
+redis.call('XPENDING', log, group)
 
 -- claim takes the events; attempts are those before this delivery. What was
 -- deleted from the log is not claimed but dropped from the pending list.
@@ -45,7 +49,7 @@ if #due > 0 then redis.call('ZREM', retry, unpack(due)) end
 
 local alive = {}
 for i = 6, #ARGV do alive[ARGV[i]] = true end
-local held = 0
+local held, own = 0, 0
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', log, group)) do
   local name, count, idle
   for i = 1, #info, 2 do
@@ -56,6 +60,7 @@ for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', log, group)) do
   local is_hub = string.sub(name, 1, 4) == 'hub-'
   -- Idle guards a hub that has just started and is not yet known here.
   local dead = is_hub and ARGV[5] == '1' and not alive[name] and name ~= me and idle > 5000
+  if name == me then own = own + count end
   if name ~= 'retry' and count > 0 then
     local room, free = most - #entries, wait
     if dead then free = 0 end
@@ -69,7 +74,10 @@ for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', log, group)) do
       claim(ids, attempts)
       taken = #ids
     end
-    if name ~= me then held = held + count - taken end
+    if name ~= me then
+      held = held + count - taken
+      own = own + taken
+    end
   elseif dead and count == 0 then
     redis.call('XGROUP', 'DELCONSUMER', log, group, name)
   end
@@ -80,4 +88,4 @@ if redelivered > 0 then redis.call('HINCRBY', state, 'redelivered', redelivered)
 local head = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
 local next_due = -1
 if head[2] then next_due = math.max(0, tonumber(head[2]) - now) end
-return {entries, held, next_due}
+return {entries, held, next_due, own}
