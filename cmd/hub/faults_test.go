@@ -214,6 +214,27 @@ func TestEventsOfOtherProgramsAreServed(t *testing.T) {
 	}
 }
 
+func TestEventWithoutABellReachesEverySinkOfAHub(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
+	direct := redis.Client(t)
+	add := func() string { // as another program does: no hub is told
+		return direct.Do(t.Context(), "XADD", "hub:{orders}:log", "*", "data", "1").Val().(string)
+	}
+	busy := h.dial("/v1/sinks/busy/ws?stream=orders&prefetch=1")
+	idle := h.dial("/v1/sinks/idle/ws?stream=orders")
+	first := add()
+	assertEvents(t, busy.events(1), []string{first}, 1)
+	assertEvents(t, idle.events(1), []string{first}, 1)
+
+	// With its credit back, the busy one reads on by itself, before the poll.
+	second := add()
+	busy.ack("orders", first)
+	assertEvents(t, busy.events(1), []string{second}, 1)
+	assertEvents(t, idle.events(1), []string{second}, 1)
+}
+
 func anys(list []string) []any {
 	out := make([]any, len(list))
 	for i, s := range list {

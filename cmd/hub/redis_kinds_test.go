@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +41,6 @@ func TestMainPathOnTLSWithPasswordFile(t *testing.T) {
 
 func TestSentinelFailoverIsSurvived(t *testing.T) {
 	t.Parallel()
-	t.Cleanup(redialsEnd)
 	redis := redistest.StartSentinel(t)
 	url := "HUB_REDIS_URL=" + redis.URL()
 	one, two := startHub(t, url), startHub(t, url)
@@ -120,7 +117,6 @@ func TestClusterNodeKilledLeavesOtherSlotsServed(t *testing.T) {
 }
 
 func clusterNodeKilled(t *testing.T, cluster *redistest.Cluster, dead, witness *redistest.Server) {
-	t.Cleanup(redialsEnd)
 	redis := "HUB_REDIS_URL=" + cluster.URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	for _, h := range []*testHub{one, two} {
@@ -139,12 +135,29 @@ func clusterNodeKilled(t *testing.T, cluster *redistest.Cluster, dead, witness *
 		}
 	}
 	both := two.dial("/v1/sinks/audit/ws?stream=" + lost + "&stream=" + served)
+	lives := map[string]*socket{}
+	for i := range 6 {
+		room := fmt.Sprintf("room-%d", i)
+		lives[room] = two.dial("/v1/broadcast/ws?channel=" + room)
+	}
 	isLost := map[string]bool{}
 	for stream := range consumers {
 		isLost[stream] = holds(t, dead, stream)
 	}
 
 	dead.Kill()
+	broadcasts := func() {
+		for room, live := range lives {
+			asked := time.Now()
+			if answer := one.call("POST", "/v1/broadcast/"+room, `{"data":1}`); answer.StatusCode != http.StatusAccepted {
+				t.Errorf("broadcasting to %s: %d %s", room, answer.StatusCode, answer.body)
+			}
+			live.events(1)
+			if took := time.Since(asked); took > 3*time.Second {
+				t.Errorf("a broadcast to %s took %s", room, took)
+			}
+		}
+	}
 	round := func() {
 		for stream, consumer := range consumers {
 			asked := time.Now()
@@ -165,6 +178,20 @@ func clusterNodeKilled(t *testing.T, cluster *redistest.Cluster, dead, witness *
 			}
 		}
 	}
+	eventually(t, func() string { // the connection that hears them may have been to the dead node
+		broadcasting := lives["room-0"]
+		one.call("POST", "/v1/broadcast/room-0", `{"data":0}`)
+		select {
+		case f := <-broadcasting.frames:
+			if f.Type == "events" {
+				return ""
+			}
+		case <-time.After(100 * time.Millisecond):
+		}
+		return "no broadcast comes through"
+	})
+	delete(lives, "room-0")
+	broadcasts()
 	round()
 	direct := witness.Client(t)
 	eventually(t, func() string {
@@ -174,17 +201,9 @@ func clusterNodeKilled(t *testing.T, cluster *redistest.Cluster, dead, witness *
 		return ""
 	})
 	round()
-}
-
-// redialsEnd waits until go-redis has noticed that it is closed: it looks for a
-// server that is down once a second, and would be taken for a leak meanwhile.
-// Another test may have such a server all along, so the wait is bounded.
-func redialsEnd() {
-	stacks := make([]byte, 4<<20)
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
-		if !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("pool.(*ConnPool).tryDial")) {
-			return
-		}
+	broadcasts()
+	for _, h := range []*testHub{one, two} {
+		eventually(t, func() string { return notReady(h) })
 	}
 }
 

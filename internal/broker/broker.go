@@ -232,9 +232,7 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 	if err != nil {
 		return nil, err
 	}
-	if err := b.work(ctx, b.keys.sinks(), command("sadd", b.keys.sinks(), spec.Sink)); err != nil {
-		return nil, failure(err, "listing the sink")
-	}
+	b.list(spec.Sink)
 	lasts := make(map[string]hub.ID, len(spec.Streams))
 	info := hub.ConsumerInfo{Config: config}
 	for _, stream := range spec.Streams {
@@ -262,6 +260,13 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 	})
 	<-added
 	return c, nil
+}
+
+// list enters a sink into the list that metrics go by. It need not wait: the list
+// may be on a node that is dead while the sink's own is not.
+func (b *Broker) list(sink string) {
+	key := b.keys.sinks()
+	_ = b.working.submit(context.Background(), key, &op{cmds: []cmder{command("sadd", key, sink)}})
 }
 
 // join finds or starts the consumer's sink.

@@ -108,7 +108,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 	}
 	if n := len(deliveries); n > 0 {
 		st.weight.read(deliveries)
-		s.broker.seen(st.name, deliveries[n-1].id)
+		s.broker.seen(st, deliveries[n-1].id)
 	}
 	s.deliver(st, deliveries, plan)
 }
@@ -189,7 +189,7 @@ func (s *sink) repair(st *sinkStream) {
 	keys := s.broker.keys
 	define := defineScript.call([]string{keys.sink(s.name)}, s.config.From, s.config.AckWait.Milliseconds(), "0", "0", st.name)
 	_ = s.broker.working.submit(context.Background(), keys.sink(s.name), &op{cmds: []redis.Cmder{define}})
-	_ = s.broker.working.submit(context.Background(), keys.sinks(), &op{cmds: []redis.Cmder{command("sadd", keys.sinks(), s.name)}})
+	s.broker.list(s.name)
 	cmd := attachScript.call([]string{st.log, st.key}, s.name, "0-0")
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}}, func() {
 		st.repairing = false

@@ -1,5 +1,7 @@
 package broker
 
+import "strconv"
+
 // keys makes the names of everything the hub keeps in Redis. All of a stream
 // shares the hash tag {stream}, so that scripts stay in one slot of a cluster.
 type keys struct{ prefix string }
@@ -25,6 +27,9 @@ func (k keys) sinks() string { return k.prefix + "sinks" }
 
 // hubs is a sorted set: the live hubs by their last heartbeat, in Redis's time.
 func (k keys) hubs() string { return k.prefix + "hubs" }
+
+// ready is a key that does not exist, to see whether its node answers.
+func (k keys) ready(i int) string { return k.prefix + "ready:" + strconv.Itoa(i) }
 
 // consumers is what one hub tells of the consumers connected to it.
 func (k keys) consumers(hubName string) string { return k.prefix + "consumers:" + hubName }

@@ -64,7 +64,8 @@ func (o *op) fail(err error) {
 // in the next one. There is no timer, so an idle lane adds no latency, and a
 // busy one sends few, large pipelines. Order is kept.
 type lane struct {
-	pipeline func() redis.Pipeliner // set by lanes.get; called by run
+	pipeline func() redis.Pipeliner                  // set by lanes.open; called by run
+	others   func(but *redis.Client) []*redis.Client // set by lanes.open; called by run
 	queue    chan *op
 	waiting  atomic.Int64                 // bytes in queue
 	node     atomic.Pointer[redis.Client] // where to, for lanes that choose the node themselves
@@ -129,6 +130,7 @@ func (l *lane) commit(batch []*op) {
 	// Each command carries its own error.
 	_, _ = pipe.Exec(ctx)
 	l.loadScripts(batch)
+	l.detour(batch)
 	for _, o := range batch {
 		if o.state.Load() == opSent && o.done != nil {
 			o.done()
@@ -154,6 +156,40 @@ func (l *lane) loadScripts(batch []*op) {
 	}
 	if missing > 0 {
 		_, _ = pipe.Exec(context.Background())
+	}
+}
+
+// detour sends those messages of the batch whose own node is dead through other
+// nodes: pub/sub reaches all of a cluster from each of them. They certainly had
+// no effect the first time, so this is no retry of a write.
+func (l *lane) detour(batch []*op) {
+	own := l.node.Load()
+	if own == nil {
+		return
+	}
+	var unsent []redis.Cmder
+	for _, o := range batch {
+		if o.state.Load() != opSent {
+			continue
+		}
+		for _, cmd := range o.cmds {
+			if notSent(cmd.Err()) {
+				unsent = append(unsent, cmd)
+			}
+		}
+	}
+	if len(unsent) == 0 {
+		return
+	}
+	for _, node := range l.others(own) {
+		pipe := node.Pipeline()
+		for _, cmd := range unsent {
+			cmd.SetErr(nil)
+			_ = pipe.Process(context.Background(), cmd) // only queues
+		}
+		if _, err := pipe.Exec(context.Background()); !notSent(err) {
+			return
+		}
 	}
 }
 
@@ -220,6 +256,7 @@ func (ls *lanes) open(name string) *lane {
 		}
 		return ls.client.Pipeline()
 	}
+	l.others = func(but *redis.Client) []*redis.Client { return nodes(context.Background(), ls.client, but) }
 	ls.byShard[name] = l
 	ls.wg.Go(l.run)
 	return l

@@ -299,12 +299,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 	// By the pools that publishing and delivering use: after an outage they do not
 	// recover at the same moment.
 	for _, lanes := range []*lanes{b.publishing, b.working} {
-		cmd := command("exists", b.keys.hubs())
-		err := lanes.do(ctx, b.keys.hubs(), &op{cmds: []cmder{cmd}})
-		if err == nil {
-			err = cmd.Err()
-		}
-		if err != nil {
+		if err := b.answered(ctx, lanes); err != nil {
 			return readFailure(err, "asking Redis")
 		}
 	}
@@ -312,4 +307,29 @@ func (b *Broker) Ready(ctx context.Context) error {
 		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent: no probe came back over pub/sub for " + probeSilence.String()}
 	}
 	return nil
+}
+
+// answered returns nil once a node of Redis has answered. On Cluster any will do:
+// one that is dead must not take every hub out of service.
+func (b *Broker) answered(ctx context.Context, lanes *lanes) (err error) {
+	asked := map[string]bool{}
+	for i := range 32 { // keys enough to meet some nodes
+		key := b.keys.ready(i)
+		name, _, unknown := shard(ctx, lanes.client, key)
+		if unknown != nil {
+			return unavailable(unknown, "finding the Redis node")
+		}
+		if asked[name] {
+			continue
+		}
+		asked[name] = true
+		cmd := command("exists", key)
+		if err = lanes.do(ctx, key, &op{cmds: []cmder{cmd}}); err == nil {
+			err = cmd.Err()
+		}
+		if err == nil || ended(ctx) {
+			return err
+		}
+	}
+	return err
 }

@@ -51,14 +51,9 @@ func (b *Broker) polled() (streams []string, lasts []hub.ID) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for name, w := range b.watchers {
-		w.mu.Lock()
-		for st := range w.sinks {
-			if !st.behind.Load() {
-				streams, lasts = append(streams, name), append(lasts, w.last)
-				break
-			}
+		if last, ok := w.last(); ok {
+			streams, lasts = append(streams, name), append(lasts, last)
 		}
-		w.mu.Unlock()
 	}
 	return streams, lasts
 }
@@ -88,12 +83,26 @@ func (b *Broker) pollOnce(ctx context.Context, streams []string, lasts []hub.ID)
 			continue
 		}
 		key, _ := pair[0].(string)
-		entries, _ := pair[1].([]any)
-		for _, entry := range entries {
-			if id, _, ok := decodeEntry(byKey[key], entry); ok {
-				b.seen(byKey[key], id)
-				b.ring(byKey[key])
-			}
+		b.pollFound(ctx, byKey[key], key)
+	}
+}
+
+// pollFound rings for a stream that has more than some sink here knows of. It asks
+// for the last id first: what another hub has consumed meanwhile must not be
+// found again, entry by entry.
+func (b *Broker) pollFound(ctx context.Context, stream, key string) {
+	cmd := command("xrevrange", key, "+", "-", "count", 1)
+	if b.work(ctx, key, cmd) != nil {
+		return // the next poll finds it
+	}
+	entries, _ := cmd.Slice()
+	w := b.watched(stream)
+	if w == nil || len(entries) == 0 {
+		return
+	}
+	if pair, _ := entries[0].([]any); len(pair) == 2 {
+		if last, err := parseAny(pair[0]); err == nil {
+			w.found(last)
 		}
 	}
 }

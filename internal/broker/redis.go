@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -221,6 +222,19 @@ func shard(ctx context.Context, client redis.UniversalClient, key string) (strin
 		return "", nil, err
 	}
 	return node.Options().Addr, node, nil
+}
+
+// nodes are masters of a cluster, as many as the slots of these few keys are
+// spread over, without the one given; none where there is only one Redis.
+func nodes(ctx context.Context, client redis.UniversalClient, but *redis.Client) []*redis.Client {
+	var list []*redis.Client
+	for i := range 32 {
+		_, node, err := shard(ctx, client, strconv.Itoa(i))
+		if err == nil && node != nil && node != but && !slices.Contains(list, node) {
+			list = append(list, node)
+		}
+	}
+	return list
 }
 
 // once is a command that must not be sent twice, not even by ClusterClient,

@@ -9,28 +9,63 @@ import (
 
 // watched is a stream that somebody on this hub reads.
 type watched struct {
-	mu    sync.Mutex // protects the fields below
-	last  hub.ID     // highest id known to be in the log
-	sinks map[*sinkStream]*sink
+	mu    sync.Mutex // protects the field below
+	sinks map[*sinkStream]*watcher
+}
+
+// watcher is one sink's look at a stream.
+type watcher struct {
+	sink *sink
+	last hub.ID // highest id that it has read, or was told of by the poll
+}
+
+func (w *watcher) ring(st *sinkStream) {
+	if !st.rung.Swap(true) {
+		w.sink.poke()
+	}
 }
 
 // ring tells the readers of a stream that it may have something new.
 func (w *watched) ring() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for st, s := range w.sinks {
-		if !st.rung.Swap(true) {
-			s.poke()
+	for st, watcher := range w.sinks {
+		watcher.ring(st)
+	}
+}
+
+// last is how far the sink that knows least knows the log: what another has
+// read without a bell, this one has still to be told of. ok is false when all
+// know that there is more.
+func (w *watched) last() (last hub.ID, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for st, watcher := range w.sinks {
+		if !st.behind.Load() && (!ok || watcher.last.Compare(last) < 0) {
+			last, ok = watcher.last, true
+		}
+	}
+	return last, ok
+}
+
+// found tells those who do not know it of an entry that the poll has found.
+func (w *watched) found(id hub.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for st, watcher := range w.sinks {
+		if id.Compare(watcher.last) > 0 {
+			watcher.last = id
+			watcher.ring(st)
 		}
 	}
 }
 
-func (w *watched) seen(id hub.ID) {
+func (w *watched) seen(st *sinkStream, id hub.ID) {
 	w.mu.Lock()
-	if id.Compare(w.last) > 0 {
-		w.last = id
+	defer w.mu.Unlock()
+	if watcher := w.sinks[st]; watcher != nil && id.Compare(watcher.last) > 0 {
+		watcher.last = id
 	}
-	w.mu.Unlock()
 }
 
 // ring never blocks.
@@ -40,10 +75,10 @@ func (b *Broker) ring(stream string) {
 	}
 }
 
-// seen notes how far a stream's log is known, for the poll.
-func (b *Broker) seen(stream string, id hub.ID) {
-	if w := b.watched(stream); w != nil {
-		w.seen(id)
+// seen notes how far a sink has read a stream, for the poll.
+func (b *Broker) seen(st *sinkStream, id hub.ID) {
+	if w := b.watched(st.name); w != nil {
+		w.seen(st, id)
 	}
 }
 
@@ -58,11 +93,11 @@ func (b *Broker) watch(st *sinkStream, s *sink, last hub.ID) {
 	b.mu.Lock()
 	w := b.watchers[st.name]
 	if w == nil {
-		w = &watched{last: last, sinks: map[*sinkStream]*sink{}}
+		w = &watched{sinks: map[*sinkStream]*watcher{}}
 		b.watchers[st.name] = w
 	}
 	w.mu.Lock()
-	w.sinks[st] = s
+	w.sinks[st] = &watcher{sink: s, last: last}
 	w.mu.Unlock()
 	b.mu.Unlock()
 }

@@ -1,5 +1,6 @@
 // Package redistest starts private redis-server processes for tests: a single
-// server, a cluster, and a TCP proxy that injects the faults a network has.
+// server, Sentinels, a cluster, one with TLS, and a TCP proxy that injects the
+// faults a network has.
 // Only _test files import it.
 //
 // Invariants:
