@@ -39,7 +39,11 @@ func TestDeadHubsEventsDoNotWaitForALongAckWait(t *testing.T) {
 	doomed.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=1h").events(5)
 	heir := other.dial("/v1/sinks/billing/ws?stream=orders")
 	doomed.kill()
+	killed := time.Now()
 	assertEvents(t, heir.events(5), want, 2)
+	if took := time.Since(killed); took > 9*time.Second {
+		t.Errorf("the events came %s after the kill, want about 6 s", took)
+	}
 }
 
 func TestAllHubsKilledLosesNothing(t *testing.T) {

@@ -183,11 +183,12 @@ func TestLoneCallerWaitsForNobody(t *testing.T) {
 func TestPipelinesAreBounded(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		ops, cmds, bytes int
-		want             []int
+		ops, cmds, bytes, reply int
+		want                    []int
 	}{
 		"by commands":              {ops: 2500, cmds: 1, bytes: 1, want: []int{1024, 1024, 452}},
 		"by bytes":                 {ops: 5, cmds: 1, bytes: batchBytes / 2, want: []int{2, 2, 1}},
+		"by the answer":            {ops: 5, cmds: 1, reply: batchReply / 2, want: []int{2, 2, 1}},
 		"an operation stays whole": {ops: 3, cmds: 1000, bytes: 1, want: []int{1000, 1000, 1000}},
 		"even a large one":         {ops: 2, cmds: 3000, bytes: 2 * batchBytes, want: []int{3000, 3000}},
 	} {
@@ -198,7 +199,7 @@ func TestPipelinesAreBounded(t *testing.T) {
 			var answered sync.WaitGroup
 			answered.Add(tc.ops)
 			for range tc.ops {
-				o := &op{bytes: tc.bytes, done: answered.Done}
+				o := &op{bytes: tc.bytes, reply: tc.reply, done: answered.Done}
 				for range tc.cmds {
 					o.cmds = append(o.cmds, command("ping"))
 				}

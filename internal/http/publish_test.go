@@ -41,6 +41,17 @@ func TestFaultyPublishReachesNoBroker(t *testing.T) {
 	e.call("POST", "/v1/streams/orders/events", "["+strings.Repeat(`{"data":1},`, smallLimits.BatchEvents)+`{"data":1}]`).problem(hub.CodePayloadTooLarge)
 }
 
+func TestIdempotencyKeyIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.broker.publish = func(context.Context, string, []hub.Event) ([]hub.ID, error) {
+		t.Error("the broker was called")
+		return nil, errors.New("no")
+	}
+	e.call("POST", "/v1/streams/orders/events", `{"data":1}`, "Idempotency-Key: k").problem(hub.CodeInvalidRequest)
+	e.call("POST", "/v1/streams/orders/events", `{"data":1,"idempotency_key":"k"}`).problem(hub.CodeInvalidRequest)
+}
+
 func TestBusyBrokerSaysWhenToComeAgain(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)

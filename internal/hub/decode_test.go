@@ -386,6 +386,23 @@ func TestEveryFaultOfAnAckIsListed(t *testing.T) {
 	}
 }
 
+func TestAckIsBounded(t *testing.T) {
+	t.Parallel()
+	ack := func(n int) error {
+		_, ids, err := hub.DecodeAck([]byte(`{"stream":"s","ids":["1-0"` + strings.Repeat(`,"1-0"`, n-1) + `]}`))
+		if err == nil && len(ids) != n {
+			t.Errorf("%d ids became %d", n, len(ids))
+		}
+		return err
+	}
+	if err := ack(hub.MaxAckIDs); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	if err := ack(hub.MaxAckIDs + 1); err == nil || hub.AsError(err).Code != hub.CodePayloadTooLarge {
+		t.Errorf("over the limit: %v", err)
+	}
+}
+
 func FuzzDecodeAck(f *testing.F) {
 	for _, seed := range []string{`{"stream":"s","ids":["1-0"]}`, `{"ids":[]}`, `{"stream":1,"ids":[1]}`, `[]`, `{"x":{}}`} {
 		f.Add([]byte(seed))
@@ -393,7 +410,7 @@ func FuzzDecodeAck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		stream, ids, err := hub.DecodeAck(body)
 		if err != nil {
-			if e := hub.AsError(err); e.Code != hub.CodeInvalidRequest || e.Detail == "" {
+			if e := hub.AsError(err); e.Code.Status() != 400 && e.Code != hub.CodePayloadTooLarge || e.Detail == "" {
 				t.Fatalf("%q is answered %v", body, err)
 			}
 			return

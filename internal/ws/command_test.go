@@ -89,6 +89,19 @@ func TestRefIsAShortStringOrANumber(t *testing.T) {
 	}
 }
 
+func TestIDsOfACommandAreBounded(t *testing.T) {
+	t.Parallel()
+	parse := func(n int) (*command, *hub.Error) {
+		return parseCommand([]byte(`{"type":"ack","ref":7,"ids":["1-0"` + strings.Repeat(`,"1-0"`, n-1) + `]}`))
+	}
+	if c, fault := parse(hub.MaxAckIDs); fault != nil || len(c.receipts) != hub.MaxAckIDs {
+		t.Errorf("at the limit: %v", fault)
+	}
+	if c, fault := parse(hub.MaxAckIDs + 1); fault == nil || fault.Code != hub.CodePayloadTooLarge || string(c.ref) != "7" {
+		t.Errorf("over the limit: %v", fault)
+	}
+}
+
 func TestFieldsOfOtherCommandsAreFaults(t *testing.T) {
 	t.Parallel()
 	c, fault := parseCommand([]byte(`{"type":"ack","ids":["1-0"],"delay":"1s","` + strings.Repeat("x", 1000) + `":1}`))
@@ -122,7 +135,7 @@ func FuzzParseCommand(f *testing.F) {
 			t.Fatalf("%q is a command: %t, want %t", frame, c != nil, isObject)
 		case c == nil && fault == nil:
 			t.Fatalf("%q is neither a command nor a fault", frame)
-		case fault != nil && (fault.Code.Status() != 400 || fault.Detail == ""):
+		case fault != nil && (fault.Code.Status() != 400 && fault.Code.Status() != 413 || fault.Detail == ""):
 			t.Fatalf("%q is answered %v", frame, fault)
 		case fault == nil && c.kind == "" && string(object["type"]) != `""`:
 			t.Fatalf("%q has no type", frame)

@@ -1,0 +1,85 @@
+package broker
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// newLiveRig is a live path whose connection is never used: the test says what
+// is written and confirmed.
+func newLiveRig(t *testing.T) *live {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	l := newLive(client, slog.New(slog.DiscardHandler), func(string, string) {})
+	l.dial(t.Context())
+	t.Cleanup(func() {
+		l.close()
+		_ = client.Close()
+	})
+	return l
+}
+
+// confirms has Redis confirm the room, and says whether a gap is told.
+func confirms(t *testing.T, l *live) (gap bool) {
+	t.Helper()
+	lost, err := l.confirm("room")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lost != nil
+}
+
+func TestSubscriptionIsConfirmedWhoeverLeftMeanwhile(t *testing.T) {
+	t.Parallel()
+	l := newLiveRig(t)
+	l.subscribe("room", nil)
+	l.changes() // SUBSCRIBE is sent
+	l.unsubscribe("room")
+	confirms(t, l)
+	// Redis was not told to unsubscribe, and will not be.
+	confirmed := l.subscribe("room", nil)
+	if _, on, off := l.changes(); len(on)+len(off) > 0 {
+		confirms(t, l)
+	}
+	select {
+	case <-confirmed:
+	default:
+		t.Error("Redis sends the room's messages, and its subscriber waits for a confirmation")
+	}
+}
+
+func TestReconnectIsAGapForWhoCameBack(t *testing.T) {
+	t.Parallel()
+	l := newLiveRig(t)
+	l.subscribe("room", func() {})
+	l.changes()
+	if confirms(t, l) {
+		t.Error("the first subscription tells a gap")
+	}
+	l.unsubscribe("room")
+	l.subscribe("room", func() {})
+	l.changes()
+	l.close()
+	l.dial(t.Context())
+	l.changes()
+	if !confirms(t, l) {
+		t.Error("the connection was made anew, and no gap is told")
+	}
+}
+
+func TestRoomLeftAndEnteredAgainHasNoGap(t *testing.T) {
+	t.Parallel()
+	l := newLiveRig(t)
+	l.subscribe("room", func() {})
+	l.changes()
+	confirms(t, l)
+	l.unsubscribe("room")
+	l.changes() // UNSUBSCRIBE is sent
+	l.subscribe("room", func() {})
+	l.changes()
+	if confirms(t, l) {
+		t.Error("who came after all had left is told of a gap")
+	}
+}
