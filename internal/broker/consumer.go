@@ -70,20 +70,32 @@ func (c *consumer) Take() ([]hub.Event, error) {
 	return events, nil
 }
 
-// unqueue empties the queue. What has lain there until its lease was over is
-// others' by now.
+// unqueue takes about a frame out of the queue: what stays there was handed to
+// nobody when the connection ends. What has lain there until its lease was over
+// is others' by now.
 func (c *consumer) unqueue(now time.Time) []hub.Event {
 	var events []hub.Event
-	for _, b := range c.queue {
-		switch {
-		case !now.Before(b.until):
-		case events == nil:
-			events = b.events
-		default:
-			events = append(events, b.events...)
+	for bytes := 0; len(c.queue) > 0 && bytes < shareBytes; {
+		b := &c.queue[0]
+		n := 0
+		if now.Before(b.until) {
+			for ; n < len(b.events) && bytes < shareBytes; n++ {
+				bytes += entrySize(&b.events[n])
+			}
+			if events == nil {
+				events = b.events[:n:n]
+			} else {
+				events = append(events, b.events[:n]...)
+			}
+		} else {
+			n = len(b.events)
+		}
+		c.queued -= n
+		if b.events = b.events[n:]; len(b.events) == 0 {
+			c.queue[0] = batch{}
+			c.queue = c.queue[1:]
 		}
 	}
-	c.queue, c.queued = nil, 0
 	return events
 }
 
