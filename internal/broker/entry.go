@@ -88,7 +88,7 @@ func decodeEntry(stream string, entry any) (id hub.ID, e hub.Event, ok bool) {
 			e.Data, e.Binary, hasData = []byte(value), true, true
 		}
 	}
-	if !ours {
+	if !ours || !hasData {
 		adopt(&e, fields, hasData)
 	}
 	return id, e, true

@@ -125,6 +125,8 @@ func TestEntriesOfOtherProgramsAreServed(t *testing.T) {
 		"headers that are empty":    {[]any{"headers", "{}", "data", "1"}, envelope + asJSON + `"data":1`},
 		"headers in invalid UTF-8":  {[]any{"headers", "{\"a\":\"\xff\"}", "data", "1"}, envelope + asJSON + `"data":1`},
 		"of a later version":        {[]any{"v", "2", "data", "text"}, envelope + asJSON + `"data":"text"`},
+		"our version but no data":   {[]any{"v", "1", "type", "t"}, envelope + `"type":"t",` + asJSON + `"data":{"v":"1","type":"t"}`},
+		"our version but not ours":  {[]any{"v", "1", "temperature", "20"}, envelope + asJSON + `"data":{"v":"1","temperature":"20"}`},
 		"the version in the middle": {[]any{"data", "text", "v", "1"}, envelope + asJSON + `"data":"text"`},
 		"deeper than JSON goes":     {[]any{"data", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)}, envelope + asJSON + `"data":"` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `"`},
 	} {

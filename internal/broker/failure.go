@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
@@ -67,10 +68,11 @@ func notSent(err error) bool {
 		return true
 	}
 	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &dns) || errors.As(err, &certificate) {
 		return true
 	}
-	return hasPrefix(err, "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS", "BUSY", "NOAUTH", "WRONGPASS", "UNKILLABLE", "ERR max number of clients")
+	return hasPrefix(err, "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS", "BUSY ", "NOAUTH", "WRONGPASS", "UNKILLABLE", "ERR max number of clients")
 }
 
 func outOfSpace(err error) bool { return hasPrefix(err, "OOM", "MISCONF") }

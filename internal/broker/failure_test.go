@@ -156,6 +156,14 @@ func TestRealFailures(t *testing.T) {
 			s.Kill()
 			return s.URL()
 		}, hub.CodeUnavailable},
+		"wrong password": {func(t *testing.T, s *redistest.Server) string {
+			set(t, s, "requirepass", "right")
+			return "redis://:wrong@" + s.Addr()
+		}, hub.CodeUnavailable},
+		"no password": {func(t *testing.T, s *redistest.Server) string {
+			set(t, s, "requirepass", "right")
+			return s.URL()
+		}, hub.CodeUnavailable},
 		"a replica": {func(t *testing.T, s *redistest.Server) string {
 			if err := s.Client(t).Do(t.Context(), "replicaof", "127.0.0.1", "1").Err(); err != nil {
 				t.Fatal(err)

@@ -16,17 +16,18 @@ const (
 	consumersAge = 4                // beats between two tellings
 )
 
-// alive is what this hub knows of the others. A hub is dead when it was not seen
-// for hubTimeout, in which this hub's own heartbeats all succeeded: after an
-// outage of Redis every heartbeat is old, and nobody is dead.
+// alive is what this hub knows of the others. A hub is dead when it is not on
+// the list, which forgets it after hubTimeout, and this hub's own heartbeats have
+// succeeded for as long: after an outage of Redis every heartbeat is old, the
+// first hub to come back finds only itself on the list, and nobody is dead.
 type alive struct {
 	mu       sync.Mutex // protects the fields below
-	seen     map[string]time.Time
+	seen     map[string]struct{}
 	since    time.Time // first of an unbroken row of heartbeats
 	lastBeat time.Time
 }
 
-func newAlive() *alive { return &alive{seen: map[string]time.Time{}} }
+func newAlive() *alive { return &alive{seen: map[string]struct{}{}} }
 
 // beat notes the hubs that a heartbeat has found; gone says whether one that was
 // there is dead now.
@@ -38,15 +39,16 @@ func (a *alive) beat(now time.Time, names []string) (gone bool) {
 		a.since = now
 	}
 	a.lastBeat = now
+	seen := make(map[string]struct{}, len(names))
 	for _, name := range names {
-		a.seen[name] = now
+		seen[name] = struct{}{}
 	}
-	for name, at := range a.seen {
-		if now.Sub(at) > hubTimeout {
-			delete(a.seen, name)
+	for name := range a.seen {
+		if _, ok := seen[name]; !ok {
 			gone = true
 		}
 	}
+	a.seen = seen
 	return gone || !certain && a.certain(now)
 }
 

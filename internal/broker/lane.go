@@ -116,19 +116,14 @@ func (l *lane) gather(batch []*op, first *op) (full []*op, next *op) {
 }
 
 func (l *lane) commit(batch []*op) {
-	pipe := l.pipeline()
-	ctx := context.Background()
+	var cmds []redis.Cmder
 	for _, o := range batch {
 		l.waiting.Add(-int64(o.bytes))
-		if !o.state.CompareAndSwap(opQueued, opSent) {
-			continue
-		}
-		for _, cmd := range o.cmds {
-			_ = pipe.Process(ctx, cmd) // only queues
+		if o.state.CompareAndSwap(opQueued, opSent) {
+			cmds = append(cmds, o.cmds...)
 		}
 	}
-	// Each command carries its own error.
-	_, _ = pipe.Exec(ctx)
+	_ = exec(l.pipeline(), cmds)
 	l.loadScripts(batch)
 	l.detour(batch)
 	for _, o := range batch {
@@ -142,21 +137,38 @@ func (l *lane) commit(batch []*op) {
 // restarted, or its scripts flushed) again with their source. It had no effect
 // the first time, so this is no retry of a write.
 func (l *lane) loadScripts(batch []*op) {
-	pipe, missing := l.pipeline(), 0
+	var missing []redis.Cmder
 	for _, o := range batch {
 		if o.state.Load() != opSent {
 			continue
 		}
 		for _, cmd := range o.cmds {
 			if hasPrefix(cmd.Err(), "NOSCRIPT") && withSource(cmd) {
-				missing++
-				_ = pipe.Process(context.Background(), cmd) // only queues
+				missing = append(missing, cmd)
 			}
 		}
 	}
-	if missing > 0 {
-		_, _ = pipe.Exec(context.Background())
+	_ = exec(l.pipeline(), missing)
+}
+
+// exec sends commands in one pipeline, and returns its error; each command has
+// its own, too. go-redis leaves them without any when Redis refused the
+// connection itself (a wrong password, say), and so none was sent.
+func exec(pipe redis.Pipeliner, cmds []redis.Cmder) error {
+	ctx := context.Background()
+	for _, cmd := range cmds {
+		_ = pipe.Process(ctx, cmd) // only queues
 	}
+	_, err := pipe.Exec(ctx)
+	if err == nil {
+		return nil
+	}
+	for _, cmd := range cmds {
+		if c, ok := cmd.(once); ok && c.Err() == nil && c.Val() == nil {
+			cmd.SetErr(err)
+		}
+	}
+	return err
 }
 
 // detour sends those messages of the batch whose own node is dead through other
@@ -182,12 +194,10 @@ func (l *lane) detour(batch []*op) {
 		return
 	}
 	for _, node := range l.others(own) {
-		pipe := node.Pipeline()
 		for _, cmd := range unsent {
 			cmd.SetErr(nil)
-			_ = pipe.Process(context.Background(), cmd) // only queues
 		}
-		if _, err := pipe.Exec(context.Background()); !notSent(err) {
+		if !notSent(exec(node.Pipeline(), unsent)) {
 			return
 		}
 	}
@@ -265,7 +275,8 @@ func (ls *lanes) open(name string) *lane {
 // do submits o and returns once Redis has answered; each command has its own
 // error then. The error returned is about the whole: errAbandoned when the time
 // was over before they were sent, another one when it was over after. In both
-// cases the commands must not be read. o.done is still called.
+// cases the commands must not be read. o.done is called once what was sent has
+// ended; what was abandoned is never sent, nor done.
 func (ls *lanes) do(ctx context.Context, key string, o *op) error {
 	done, then := make(chan struct{}), o.done
 	o.done = func() {

@@ -57,7 +57,7 @@ type deadline struct {
 
 func (d deadline) live() bool {
 	l, ok := d.holder.leases[d.id]
-	return ok && l.attempt == d.attempt
+	return ok && l == lease{d.attempt, d.until} // not a later one of the same attempt
 }
 
 func (ds *deadlines) push(d deadline) { ds.list = append(ds.list, d) }

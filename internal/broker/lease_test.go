@@ -129,6 +129,20 @@ func TestLeasesEndWhenTheirTimeIsOverOrBefore(t *testing.T) {
 					m.grant(holder.Draw(t, "holder"), id)
 				}
 			},
+			// A group that was lost and made again delivers anew what is held, as the
+			// same attempt, and so does a reclaim as the next.
+			"deliver anew": func(t *rapid.T) {
+				if len(m.held) == 0 {
+					return
+				}
+				h := rapid.SampledFrom(m.held).Draw(t, "lease")
+				if rapid.Bool().Draw(t, "as the same attempt") {
+					m.attempts[h.id]--
+				}
+				m.now = m.now.Add(time.Millisecond)
+				m.held = slices.Delete(m.held, m.find(h.id), m.find(h.id)+1)
+				m.grant(h.holder, h.id)
+			},
 			"end": func(t *rapid.T) { m.end(t, holder.Draw(t, "holder"), id.Draw(t, "id")) },
 			"end held": func(t *rapid.T) {
 				if len(m.held) > 0 {

@@ -62,14 +62,15 @@ func parseRedisURL(text string) (redisConfig, error) {
 	case "redis", "rediss":
 	case "redis+sentinel", "rediss+sentinel":
 		c.master, path = path, ""
-		if c.master == "" {
-			return c, errors.New("redis URL: the path must name the Sentinel master, such as redis+sentinel://host:26379/mymaster")
+		if c.master == "" || strings.ContainsAny(c.master, "/@") {
+			return c, errors.New("redis URL: the path must name the Sentinel master, such as redis+sentinel://host:26379/mymaster (a / in a password must be written %2F)")
 		}
 		defaultPort = "26379"
 	case "redis+cluster", "rediss+cluster":
 		c.cluster = true
 	default:
-		return c, fmt.Errorf("redis URL: unknown scheme %q: want redis, redis+sentinel or redis+cluster, or rediss… for TLS", scheme)
+		// Not repeated: without a scheme, it may be the password.
+		return c, errors.New("redis URL: want it to begin with redis://, redis+sentinel:// or redis+cluster://, or rediss… for TLS")
 	}
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		if err := c.userinfo(authority[:at]); err != nil {
@@ -81,8 +82,10 @@ func parseRedisURL(text string) (redisConfig, error) {
 		if host == "" {
 			return c, errors.New("redis URL: a host is missing")
 		}
-		if _, _, err := net.SplitHostPort(host); err != nil {
+		if _, port, err := net.SplitHostPort(host); err != nil {
 			host = net.JoinHostPort(strings.Trim(host, "[]"), defaultPort)
+		} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return c, errors.New("redis URL: a port is not a number from 1 to 65535 (a / or ? in a password must be percent-encoded)")
 		}
 		c.addrs = append(c.addrs, host)
 	}
@@ -133,7 +136,8 @@ func (c *redisConfig) query(text string) error {
 		case name == "sentinel_password" && c.master != "":
 			c.sentinelPassword = value
 		default:
-			return fmt.Errorf("redis URL: unknown parameter %q", name)
+			// Not repeated: it may be the rest of a password.
+			return errors.New("redis URL: there is an unknown parameter (a ? in a password must be written %3F)")
 		}
 	}
 	return nil

@@ -79,6 +79,15 @@ func TestFaultyRedisURLIsRefusedWithoutItsPassword(t *testing.T) {
 	for _, url := range []string{
 		"http://u:s3cret@h",
 		"REDIS://u:s3cret@h",
+		"u:s3cret@h",
+		"default:s3cret@h:6379/0",
+		"s3cret://h",
+		"redis://u:x?s3cret@h", // a question mark that is not percent-encoded
+		"redis+sentinel://u:x/s3cret@h/m",
+		"redis+sentinel://h/m/s3cret",
+		"redis://u:s3cret@h:",
+		"redis://u:s3cret@h:x",
+		"redis://u:s3cret@h:70000",
 		"redis://u:s3cret@",
 		"redis://u:s3cret@a,b",
 		"redis://u:s3cret@h/x",

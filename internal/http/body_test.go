@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
 
@@ -55,6 +56,42 @@ func TestBodiesAreBounded(t *testing.T) {
 	if endless.read > 1<<16 {
 		t.Errorf("%d bytes of an endless body were read", endless.read)
 	}
+}
+
+// A client may say that much will come, and then send nothing.
+func TestPromisedBodyTakesNoMemoryBeforeItComes(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	const promised = 8 << 20
+	server := http.NewServer(http.Options{Broker: e.broker, Sink: e.socket, Broadcast: e.socket})
+	body := &pausing{first: make(chan int, 1), rest: make(chan struct{})}
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/streams/orders/events", body)
+	r.ContentLength = promised
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	if room := receive(t, body.first, "a read"); room > 1<<20 {
+		t.Errorf("there is room for %d bytes before any has come", room)
+	}
+	close(body.rest)
+	receive(t, ended, "the end")
+}
+
+// pausing is a body that tells how much it is asked for, and ends once it may.
+type pausing struct {
+	first chan int
+	rest  chan struct{}
+}
+
+func (p *pausing) Read(b []byte) (int, error) {
+	select {
+	case p.first <- len(b):
+	default:
+	}
+	<-p.rest
+	return 0, io.EOF
 }
 
 // counter is a body without an end.

@@ -40,6 +40,7 @@ func ParseConsumerSpec(sink, query string, defaults SpecDefaults) (ConsumerSpec,
 	})
 	p.single("ack_wait", func(value string) (err error) {
 		spec.AckWait, err = ParseDuration(value, MinAckWait, MaxAckWait)
+		spec.AckWait = spec.AckWait.Truncate(time.Millisecond) // as it is stored
 		return err
 	})
 	p.single("prefetch", func(value string) (err error) {

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -100,8 +101,8 @@ type batcher struct {
 	write   func([]byte) error
 }
 
-// add appends one event's JSON by way of appendEvent, and writes the frame once
-// it is full.
+// add appends one event's JSON by way of appendEvent. A frame that it would make
+// too large is written first, without it.
 func (b *batcher) add(appendEvent func(dst []byte) []byte) error {
 	if b.buf == nil {
 		b.buf, _ = b.buffers.Get().(*[]byte)
@@ -109,11 +110,20 @@ func (b *batcher) add(appendEvent func(dst []byte) []byte) error {
 	} else {
 		*b.buf = append(*b.buf, ',')
 	}
+	end := len(*b.buf)
 	*b.buf = appendEvent(*b.buf)
-	if len(*b.buf) < frameBytes {
+	if len(*b.buf)+len("]}") <= frameBytes {
 		return nil
 	}
-	return b.flush()
+	if end == len(eventsHead) {
+		return b.flush() // one event, however large
+	}
+	event := slices.Clone((*b.buf)[end:])
+	*b.buf = (*b.buf)[:end-1] // without the comma
+	if err := b.flush(); err != nil {
+		return err
+	}
+	return b.add(func(dst []byte) []byte { return append(dst, event...) })
 }
 
 // newBuffers is the pool that batchers share.

@@ -1,0 +1,66 @@
+package broker_test
+
+import (
+	"testing"
+	"time"
+
+	"eventhub/internal/hub"
+	"eventhub/internal/redistest"
+)
+
+// take waits until a consumer was given n events.
+func take(t *testing.T, c hub.Consumer, n int) []hub.Event {
+	t.Helper()
+	var events []hub.Event
+	timeout := time.After(patience)
+	for len(events) < n {
+		more, err := c.Take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, more...)
+		if len(more) == 0 {
+			select {
+			case <-c.Ready():
+			case <-timeout:
+				t.Fatalf("%d events came, want %d", len(events), n)
+			}
+		}
+	}
+	return events
+}
+
+func TestEventDeliveredAnewAfterALostGroupCountsOnce(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	consumer := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 20})
+	if _, err := b.Publish(t.Context(), "orders", batch("x", 5)); err != nil {
+		t.Fatal(err)
+	}
+	take(t, consumer, 5)
+	if err := s.Client(t).XGroupDestroy(t.Context(), "hub:{orders}:log", "billing").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Publish(t.Context(), "orders", batch("y", 1)); err != nil {
+		t.Fatal(err)
+	}
+	events := take(t, consumer, 6)
+	if held := consumer.Held(); held != 6 {
+		t.Errorf("the consumer is said to hold %d events, want 6", held)
+	}
+	ids := make([]hub.ID, len(events))
+	for i, e := range events {
+		ids[i], _ = hub.ParseID(e.ID)
+	}
+	done := make(chan error, 1)
+	if err := consumer.Ack("orders", ids, func(_ hub.AckResult, err error) { done <- err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if held := consumer.Held(); held != 0 {
+		t.Errorf("with everything acknowledged the consumer is said to hold %d events", held)
+	}
+}
