@@ -136,12 +136,13 @@ func TestSecondCloseWaitsBeforeItsEventsComeAgain(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
 	id := h.publish("orders", `{"data":1}`)
+	var dropped time.Time
 	for attempt := 1; attempt <= 2; attempt++ {
 		s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest")
 		assertEvents(t, s.events(1), []string{id}, attempt)
+		dropped = time.Now()
 		s.drop()
 	}
-	dropped := time.Now()
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	assertEvents(t, s.events(1), []string{id}, 3)
 	if took := time.Since(dropped); took < 900*time.Millisecond {
@@ -153,12 +154,16 @@ func TestUnackedEventComesAgainAfterAckWait(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=400ms")
+	published := time.Now()
 	id := h.publish("orders", `{"data":1}`)
 	assertEvents(t, s.events(1), []string{id}, 1)
 	for attempt := 2; attempt <= 4; attempt++ {
-		handed := time.Now()
+		handed := time.Now() // or a little later than it was
 		assertEvents(t, s.events(1), []string{id}, attempt)
-		if waited := time.Since(handed); waited < 380*time.Millisecond || waited > 3*time.Second {
+		if passed, least := time.Since(published), time.Duration(attempt-1)*400*time.Millisecond; passed < least {
+			t.Errorf("attempt %d came %s after the event was published, want at least %s", attempt, passed, least)
+		}
+		if waited := time.Since(handed); waited > 3*time.Second {
 			t.Errorf("attempt %d came after %s, want a little more than 400 ms", attempt, waited)
 		}
 	}
