@@ -460,12 +460,12 @@ func TestLargeBacklogOfLargeEventsIsDelivered(t *testing.T) {
 	h.publishMany("orders", 200)
 	var want []string
 	body := fmt.Sprintf(`{"data":%q}`, strings.Repeat("x", 1<<20-2))
-	for range 60 {
+	for range 30 {
 		want = append(want, h.publish("orders", body))
 	}
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=10000")
 	var got []event
-	for len(got) < 260 {
+	for len(got) < 230 {
 		got = append(got, s.next("events").Events...)
 	}
 	assertEvents(t, got[200:], want, 1)

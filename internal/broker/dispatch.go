@@ -86,6 +86,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 		st.unread = true
 		release(plan)
 		s.doubts(st)
+		st.orphans = true
 		st.weight.failed()
 		s.fails(st, "reading", err)
 		return

@@ -61,6 +61,7 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 		release(plan)
 		st.lookAt(now)
 		s.doubts(st)
+		st.orphans = true
 		st.weight.failed()
 		s.fails(st, "reclaiming", err)
 		return

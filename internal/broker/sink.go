@@ -49,6 +49,7 @@ type sinkStream struct {
 	reclaiming  bool
 	reclaimAt   time.Time
 	doubt       time.Time // when to look, whatever else: see doubts
+	orphans     bool      // the answer of a read was lost
 	deadlines   deadlines
 	leased      int
 	weight      weight // of its events
@@ -120,11 +121,12 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 		s.flush(st, nil)
 		return
 	}
-	if !st.reclaiming && !now.Before(st.reclaimAt) {
+	s.findOrphans(st)
+	if !st.reclaiming && !st.orphans && !now.Before(st.reclaimAt) {
 		s.reclaim(st, now)
 	}
 	var plan []share
-	if st.unread && !st.reading {
+	if st.unread && !st.reading && !st.orphans {
 		plan = s.plan(st, st.weight.limit(readEvents))
 	}
 	s.flush(st, plan)

@@ -1,0 +1,67 @@
+package broker
+
+import (
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
+)
+
+// orphanEvents bounds one search for orphans.
+const orphanEvents = 10_000
+
+// findOrphans hands back events that Redis holds for this hub and that nobody
+// here has: the answer of a read was lost. They were never seen, so it costs them
+// no attempt, and they need not wait until ack_wait is over.
+//
+// Nothing else may be under way that could explain such an event: reads are held
+// up meanwhile, and acks have all been answered. Hand-backs go before, by the
+// same lane.
+func (s *sink) findOrphans(st *sinkStream) {
+	if !st.orphans || st.reading || st.reclaiming || st.acking || len(st.acks) > 0 {
+		return
+	}
+	st.orphans, st.reading = false, true
+	cmd := command("xpending", st.log, s.name, "-", "+", orphanEvents, s.broker.name)
+	s.submit(st, &op{cmds: []redis.Cmder{cmd}, reply: 64 * orphanEvents}, func() {
+		st.reading = false
+		entries, err := cmd.Slice()
+		if isNoGroup(err) {
+			s.lost(st, err)
+			return
+		}
+		if err != nil {
+			st.orphans = true
+			s.fails(st, "looking for events that a lost answer has left", err)
+			return
+		}
+		if back := st.unknown(entries); len(back) > 0 {
+			s.release(st, back, func(hub.AckResult, error) {})
+		}
+	})
+}
+
+// unknown are those of Redis's pending entries that no consumer here holds.
+func (st *sinkStream) unknown(entries []any) []handback {
+	var back []handback
+	for _, entry := range entries {
+		fields, _ := entry.([]any)
+		if len(fields) != 4 {
+			continue
+		}
+		id, err := parseAny(fields[0])
+		if err != nil || st.holds(id) {
+			continue
+		}
+		back = append(back, handback{id: id, attempt: int(number(fields[3]))})
+	}
+	return back
+}
+
+func (st *sinkStream) holds(id hub.ID) bool {
+	for _, a := range st.attachments {
+		if _, ok := a.leases[id]; ok {
+			return true
+		}
+	}
+	return false
+}
