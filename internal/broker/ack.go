@@ -48,19 +48,16 @@ func (s *sink) ack(c *consumer, stream string, ids []hub.ID, done func(hub.AckRe
 			done(result, nil)
 		}
 	}
+	// Neither part ends before this returns: both are answered through the inbox.
 	if len(held) > 0 {
 		parts++
-	}
-	if len(other) > 0 {
-		parts++
-	}
-	if len(held) > 0 {
 		st := a.stream
 		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: func(err error) {
 			part(hub.AckResult{Done: held}, failure(err, "acknowledging"))
 		}})
 	}
 	if len(other) > 0 {
+		parts++
 		s.ackElsewhere(stream, other, part)
 	}
 }

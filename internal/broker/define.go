@@ -7,12 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"eventhub/internal/hub"
 )
-
-type cmder = redis.Cmder
 
 // Check says whether Consume would accept spec, without changing anything.
 func (b *Broker) Check(ctx context.Context, spec hub.ConsumerSpec) error {

@@ -85,9 +85,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
 	case err != nil:
 		st.unread = true
 		release(plan)
-		s.doubts(st)
-		st.orphans = true
-		st.weight.failed()
+		s.unanswered(st)
 		s.fails(st, "reading", err)
 		return
 	}

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"eventhub/internal/hub"
 )
 
 // The live path is probed through Redis all the time: go-redis does not notice a
@@ -274,62 +272,4 @@ func (l *live) close() {
 	if conn != nil {
 		_ = conn.Close()
 	}
-}
-
-// probe sends a message to this hub itself every second, through the path that
-// broadcasts take, and has the connection rebuilt when none comes back.
-func (b *Broker) probe(ctx context.Context) {
-	ticker := time.NewTicker(probeInterval)
-	defer ticker.Stop()
-	for {
-		b.notify(b.keys.direct(b.name), noteProbe)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if b.live.silent() {
-			b.live.close()
-		}
-	}
-}
-
-// Ready says why this hub cannot publish and deliver right now, or nil.
-func (b *Broker) Ready(ctx context.Context) error {
-	// By the pools that publishing and delivering use: after an outage they do not
-	// recover at the same moment.
-	for _, lanes := range []*lanes{b.publishing, b.working} {
-		if err := b.answered(ctx, lanes); err != nil {
-			return readFailure(err, "asking Redis")
-		}
-	}
-	if !b.live.fresh() {
-		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent: no probe came back over pub/sub for " + probeSilence.String()}
-	}
-	return nil
-}
-
-// answered returns nil once a node of Redis has answered. On Cluster any will do:
-// one that is dead must not take every hub out of service.
-func (b *Broker) answered(ctx context.Context, lanes *lanes) (err error) {
-	asked := map[string]bool{}
-	for i := range 32 { // keys enough to meet some nodes
-		key := b.keys.ready(i)
-		name, _, unknown := shard(ctx, lanes.client, key)
-		if unknown != nil {
-			return unavailable(unknown, "finding the Redis node")
-		}
-		if asked[name] {
-			continue
-		}
-		asked[name] = true
-		cmd := command("exists", key)
-		if err = lanes.do(ctx, key, &op{cmds: []cmder{cmd}}); err == nil {
-			err = cmd.Err()
-		}
-		if err == nil || ended(ctx) {
-			return err
-		}
-	}
-	return err
 }

@@ -60,9 +60,7 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 	if err != nil || len(answer) != 4 {
 		release(plan)
 		st.lookAt(now)
-		s.doubts(st)
-		st.orphans = true
-		st.weight.failed()
+		s.unanswered(st)
 		s.fails(st, "reclaiming", err)
 		return
 	}

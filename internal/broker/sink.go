@@ -248,6 +248,14 @@ func (s *sink) doubts(st *sinkStream) {
 	st.lookAt(st.doubt)
 }
 
+// unanswered: the answer of a read or a reclaim was lost, perhaps because it was
+// too much.
+func (s *sink) unanswered(st *sinkStream) {
+	s.doubts(st)
+	st.orphans = true
+	st.weight.failed()
+}
+
 func (s *sink) succeeds(st *sinkStream) {
 	if st.failures > 0 {
 		s.broker.log.Info("a sink reads its stream again", slog.String("sink", s.name), slog.String("stream", st.name))

@@ -14,9 +14,6 @@ type ID struct {
 	MS, Seq uint64
 }
 
-// MaxID is at or after every id there can be.
-var MaxID = ID{MS: math.MaxUint64, Seq: math.MaxUint64}
-
 // ParseID reads "<ms>-<seq>"; both numbers are needed.
 func ParseID(s string) (ID, error) {
 	ms, seq, ok := strings.Cut(s, "-")

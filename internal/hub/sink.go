@@ -22,7 +22,6 @@ type ConsumerSpec struct {
 	AckWait  time.Duration // 0 where the caller did not say
 	Prefetch int           // most events it holds unacknowledged
 	Label    string        // free text that tells whose it is
-	Session  string        // names the connection
 }
 
 // ConsumerInfo tells how a consumer was attached.
@@ -62,7 +61,7 @@ type Consumer interface {
 
 	// Ack acknowledges events of a stream, whoever holds them. done is called
 	// once, from any goroutine, after Redis has answered; it must not block.
-	// It may be nil, when only failures matter to nobody.
+	// It may be nil when nobody wants to know.
 	// An unknown stream is the *Error CodeStreamNotFound, done is not called then.
 	Ack(stream string, ids []ID, done func(AckResult, error)) error
 

@@ -74,8 +74,8 @@ type Server struct {
 	sessions map[*session]struct{}
 	draining bool
 
-	serving sync.WaitGroup // handlers and pings
-	keeping sync.WaitGroup // the keeper
+	serving sync.WaitGroup // handlers
+	keeping sync.WaitGroup // the keeper and its pings
 	stop    context.CancelFunc
 }
 

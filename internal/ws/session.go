@@ -15,11 +15,8 @@ import (
 )
 
 const (
-	// maxUnderway bounds the commands of a socket that Redis has not answered, by
-	// weight: commandWeight each, and one per id. Beyond, its next is not read.
-	maxUnderway   = 64 * commandWeight
-	commandWeight = 256
-	// maxReplies bounds the answers that a socket has not taken; likewise.
+	// maxReplies bounds the answers that a socket has not taken. Beyond, its next
+	// command is not read.
 	maxReplies = 256
 	// closeLimit is how long the parting takes at most.
 	closeLimit = 2 * time.Second
@@ -288,21 +285,6 @@ func (s *session) awaitRoom() bool {
 		}
 	}
 }
-
-// begin waits until a command of so many ids may be under way; answered ends
-// it. Redis or its time limit answers every command, so the wait ends.
-func (s *session) begin(ids int) {
-	_ = s.underway.Acquire(context.Background(), weightOf(ids)) // fails with its context only
-	s.commands.Add(1)
-}
-
-func (s *session) answered(ids int) {
-	s.underway.Release(weightOf(ids))
-	s.commands.Add(-1)
-	poke(s.signal) // what the client holds has changed
-}
-
-func weightOf(ids int) int64 { return int64(min(commandWeight+ids, maxUnderway)) }
 
 func asFault(err error) *hub.Error {
 	if err == nil {

@@ -31,7 +31,6 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer s.closed(sess)
-	spec.Session = sess.id
 	if spec.Label == "" {
 		spec.Label = sess.id
 	}
@@ -169,24 +168,4 @@ func (s *sinkSource) nack(sess *session, c *command) error {
 		})
 	})
 	return sess.refused(c, err)
-}
-
-// answer is what a command's end leads to: nothing when it worked and has no
-// ref.
-func (s *session) answer(c *command, err error, fields func(dst []byte) []byte) {
-	switch {
-	case err != nil:
-		s.reply(errorFrame(c.ref, hub.AsError(err)))
-	case c.ref != nil:
-		s.reply(append(fields(appendRef([]byte(`{"type":"ok"`), c.ref)), '}'))
-	}
-	s.answered(len(c.receipts))
-}
-
-// refused ends a command that the engine did not take.
-func (s *session) refused(c *command, err error) error {
-	if err != nil {
-		s.answered(len(c.receipts))
-	}
-	return err
 }

@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// lanes is one lane per shard, made when first needed.
+type lanes struct {
+	client redis.UniversalClient
+	pinned bool // send to the shard's own node: keeps the order of keyless commands such as PUBLISH
+
+	mu      sync.RWMutex // protects the fields below
+	byShard map[string]*lane
+	closed  bool
+
+	wg sync.WaitGroup
+}
+
+func newLanes(client redis.UniversalClient, pinned bool) *lanes {
+	return &lanes{client: client, pinned: pinned, byShard: map[string]*lane{}}
+}
+
+// submit queues o for the shard of key and returns at once; an error means it
+// was not queued and done will not be called.
+func (ls *lanes) submit(ctx context.Context, key string, o *op) error {
+	name, node, err := shard(ctx, ls.client, key)
+	if err != nil {
+		return unavailable(err, "finding the Redis node")
+	}
+	ls.mu.RLock()
+	l := ls.byShard[name]
+	if l == nil {
+		ls.mu.RUnlock()
+		l = ls.open(name)
+		ls.mu.RLock()
+	}
+	defer ls.mu.RUnlock()
+	if ls.closed {
+		return unavailable(redis.ErrClosed, "the hub is shutting down")
+	}
+	if ls.pinned && node != nil {
+		l.node.Store(node)
+	}
+	if l.waiting.Add(int64(o.bytes)) > laneBytes {
+		l.waiting.Add(-int64(o.bytes))
+		return errOverloaded
+	}
+	select {
+	case l.queue <- o: // never blocks: a full queue takes the other branch
+		return nil
+	default:
+		l.waiting.Add(-int64(o.bytes))
+		return errOverloaded
+	}
+}
+
+func (ls *lanes) open(name string) *lane {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.byShard[name]; l != nil || ls.closed {
+		return l
+	}
+	l := &lane{queue: make(chan *op, laneOps)}
+	l.pipeline = func() redis.Pipeliner {
+		if node := l.node.Load(); node != nil {
+			return node.Pipeline()
+		}
+		return ls.client.Pipeline()
+	}
+	l.others = func(but *redis.Client) []*redis.Client { return nodes(context.Background(), ls.client, but) }
+	ls.byShard[name] = l
+	ls.wg.Go(l.run)
+	return l
+}
+
+// do submits o and returns once Redis has answered; each command has its own
+// error then. The error returned is about the whole: errAbandoned when the time
+// was over before they were sent, another one when it was over after. In both
+// cases the commands must not be read. o.done is called once what was sent has
+// ended; what was abandoned is never sent, nor done.
+func (ls *lanes) do(ctx context.Context, key string, o *op) error {
+	done, then := make(chan struct{}), o.done
+	o.done = func() {
+		if then != nil {
+			then()
+		}
+		close(done)
+	}
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	if err := ls.submit(ctx, key, o); err != nil {
+		return err
+	}
+	var cause error
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		cause = context.DeadlineExceeded
+	case <-ctx.Done():
+		cause = ctx.Err()
+	}
+	if o.state.CompareAndSwap(opQueued, opAbandoned) {
+		return errAbandoned
+	}
+	return cause
+}
+
+// close lets what is queued go out, and ends the lanes.
+func (ls *lanes) close() {
+	ls.mu.Lock()
+	if !ls.closed {
+		ls.closed = true
+		for _, l := range ls.byShard {
+			close(l.queue)
+		}
+	}
+	ls.mu.Unlock()
+	ls.wg.Wait()
+}

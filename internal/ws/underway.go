@@ -1,0 +1,49 @@
+package ws
+
+import (
+	"context"
+
+	"eventhub/internal/hub"
+)
+
+const (
+	// maxUnderway bounds the commands of a socket that Redis has not answered, by
+	// weight: commandWeight each, and one per id. Beyond, its next is not read.
+	maxUnderway   = 64 * commandWeight
+	commandWeight = 256
+)
+
+// begin waits until a command of so many ids may be under way; answered ends
+// it. Redis or its time limit answers every command, so the wait ends.
+func (s *session) begin(ids int) {
+	_ = s.underway.Acquire(context.Background(), weightOf(ids)) // fails with its context only
+	s.commands.Add(1)
+}
+
+func (s *session) answered(ids int) {
+	s.underway.Release(weightOf(ids))
+	s.commands.Add(-1)
+	poke(s.signal) // what the client holds has changed
+}
+
+func weightOf(ids int) int64 { return int64(min(commandWeight+ids, maxUnderway)) }
+
+// answer is what a command's end leads to: nothing when it worked and has no
+// ref.
+func (s *session) answer(c *command, err error, fields func(dst []byte) []byte) {
+	switch {
+	case err != nil:
+		s.reply(errorFrame(c.ref, hub.AsError(err)))
+	case c.ref != nil:
+		s.reply(append(fields(appendRef([]byte(`{"type":"ok"`), c.ref)), '}'))
+	}
+	s.answered(len(c.receipts))
+}
+
+// refused ends a command that the engine did not take.
+func (s *session) refused(c *command, err error) error {
+	if err != nil {
+		s.answered(len(c.receipts))
+	}
+	return err
+}
