@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -196,6 +197,47 @@ func (h *testHub) call(method, path, body string, header ...string) response {
 	return response{answer, content}
 }
 
+// in is the hub for a subtest.
+func (h *testHub) in(t *testing.T) *testHub {
+	sub := *h
+	sub.t = t
+	return &sub
+}
+
+// want sends a request and reads the answer, which has this status.
+func (h *testHub) want(status int, method, path, body string) map[string]any {
+	h.t.Helper()
+	answer := h.call(method, path, body)
+	if answer.StatusCode != status {
+		h.t.Fatalf("%s %s %.300s: %d %.1000s, want %d", method, path, body, answer.StatusCode, answer.body, status)
+	}
+	if len(answer.body) == 0 {
+		return nil
+	}
+	return answer.json(h.t)
+}
+
+// put makes a sink, or changes it.
+func (h *testHub) put(sink, body string) map[string]any {
+	h.t.Helper()
+	answer := h.call("PUT", "/v1/sinks/"+sink, body)
+	if answer.StatusCode != http.StatusCreated && answer.StatusCode != http.StatusOK {
+		h.t.Fatalf("putting the sink %s: %d %s", sink, answer.StatusCode, answer.body)
+	}
+	return answer.json(h.t)
+}
+
+// pull takes events over REST; query may be "".
+func (h *testHub) pull(sink, query, body string) []event {
+	h.t.Helper()
+	answer := h.call("POST", "/v1/sinks/"+sink+"/pull"+query, body)
+	var page struct{ Events []event }
+	if err := json.Unmarshal(answer.body, &page); err != nil || answer.StatusCode != http.StatusOK || page.Events == nil {
+		h.t.Fatalf("pulling: %d %.1000s", answer.StatusCode, answer.body)
+	}
+	return page.Events
+}
+
 // publish stores one event and returns its id.
 func (h *testHub) publish(stream, event string) string {
 	h.t.Helper()
@@ -239,14 +281,14 @@ type event struct {
 // frame is any frame of the hub.
 type frame struct {
 	Type, Session, Role, Sink, From, Code, Detail string
-	Channel, Reason                               string
+	Stream, Channel, Reason                       string
 	Ref                                           any
 	Streams, Channels, Ignored                    []string
 	AckWait                                       string `json:"ack_wait"`
 	ReconnectAfter                                string `json:"reconnect_after"`
 	Prefetch                                      int
 	Events                                        []event
-	Acked, Nacked, Stale                          []string
+	Acked, Nacked, Extended, Stale                []string
 	NotPending                                    []string `json:"not_pending"`
 }
 
@@ -258,6 +300,9 @@ type socket struct {
 	frames chan frame // closed when the socket ends
 	ended  error      // why; set before frames is closed
 	ready  frame
+
+	refs  int     // of the commands that do has sent
+	aside []frame // came while do waited for its answer; next gives them first
 }
 
 // dial connects and waits for the ready frame.
@@ -309,19 +354,35 @@ func (s *socket) read() {
 // next waits for a frame of this type and passes over others.
 func (s *socket) next(kind string) frame {
 	s.t.Helper()
+	for len(s.aside) > 0 {
+		f := s.aside[0]
+		if s.aside = s.aside[1:]; f.Type == kind {
+			return f
+		}
+	}
 	timeout := time.After(patience)
 	for {
-		select {
-		case f, ok := <-s.frames:
-			if !ok {
-				s.t.Fatalf("the socket ended while a frame %q was awaited: %v", kind, s.ended)
-			}
-			if f.Type == kind {
-				return f
-			}
-		case <-timeout:
-			s.t.Fatalf("no frame %q came", kind)
+		if f := s.receive(timeout, kind); f.Type == kind {
+			return f
 		}
+	}
+}
+
+// receive waits for the next frame, whatever it is. No frame of events is empty.
+func (s *socket) receive(timeout <-chan time.Time, what string) frame {
+	s.t.Helper()
+	select {
+	case f, ok := <-s.frames:
+		if !ok {
+			s.t.Fatalf("the socket ended while a frame %q was awaited: %v", what, s.ended)
+		}
+		if f.Type == "events" && len(f.Events) == 0 {
+			s.t.Error("an empty frame of events came")
+		}
+		return f
+	case <-timeout:
+		s.t.Fatalf("no frame %q came", what)
+		return frame{}
 	}
 }
 
@@ -349,12 +410,64 @@ func (s *socket) send(command string) {
 	}
 }
 
+// do sends a command, an object without a ref, and waits for its answer,
+// "ok" or "error". It keeps what else comes for next.
+func (s *socket) do(command string, args ...any) frame {
+	s.t.Helper()
+	s.refs++
+	command = fmt.Sprintf(command, args...)
+	s.send(fmt.Sprintf(`%s,"ref":%d}`, strings.TrimSuffix(command, "}"), s.refs))
+	timeout := time.After(patience)
+	for {
+		f := s.receive(timeout, "answer to "+command)
+		if f.Ref == float64(s.refs) {
+			return f
+		}
+		s.aside = append(s.aside, f)
+	}
+}
+
+// ok is do for a command that is to succeed.
+func (s *socket) ok(command string, args ...any) frame {
+	s.t.Helper()
+	f := s.do(command, args...)
+	if f.Type != "ok" {
+		s.t.Fatalf("%.500s was answered %+v", fmt.Sprintf(command, args...), f)
+	}
+	return f
+}
+
+// until waits for this event, and returns it after all that came before it.
+func (s *socket) until(id string) []event {
+	s.t.Helper()
+	var events []event
+	for {
+		events = append(events, s.next("events").Events...)
+		if slices.Contains(ids(events), id) {
+			return events
+		}
+	}
+}
+
 // ack acknowledges events and waits for the answer.
 func (s *socket) ack(stream string, ids ...string) frame {
 	s.t.Helper()
-	list, _ := json.Marshal(ids)
-	s.send(fmt.Sprintf(`{"type":"ack","stream":%q,"ids":%s,"ref":"ack"}`, stream, list))
-	return s.next("ok")
+	return s.ok(`{"type":"ack","stream":%q,"ids":%s}`, stream, list(ids...))
+}
+
+// passed returns the next frame that has come already, if any.
+func (s *socket) passed() (frame, bool) {
+	if len(s.aside) > 0 {
+		f := s.aside[0]
+		s.aside = s.aside[1:]
+		return f, true
+	}
+	select {
+	case f, open := <-s.frames:
+		return f, open
+	default:
+		return frame{}, false
+	}
 }
 
 // closed waits until the hub closes the socket, and returns its code.
@@ -396,10 +509,21 @@ func eventually(t *testing.T, check func() string) {
 	}
 }
 
+// list is the JSON of names or ids.
+func list(texts ...string) string {
+	text, _ := json.Marshal(append([]string{}, texts...))
+	return string(text)
+}
+
 func ids(events []event) []string {
 	list := make([]string, len(events))
 	for i, e := range events {
 		list[i] = e.ID
 	}
 	return list
+}
+
+func sorted(texts []string) []string {
+	slices.Sort(texts)
+	return texts
 }

@@ -71,7 +71,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
 	opts := http.Options{
-		Broker: engine, Sink: sockets.ServeSink, Broadcast: sockets.ServeBroadcast, Limits: limits,
+		Broker: engine, Sink: sockets.ServeSink, Broadcast: sockets.ServeBroadcast, Limits: limits, MaxStreams: cfg.MaxStreamsPerSocket,
 		OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.MetricsAddr == "" {

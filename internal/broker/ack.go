@@ -2,10 +2,7 @@ package broker
 
 import (
 	"context"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/hub"
 )
@@ -23,25 +20,27 @@ type pendingAck struct {
 
 // ack acknowledges ids for a consumer: those it holds by one XACK shared with
 // others, the rest by a script, which knows who holds them.
-func (s *sink) ack(c *consumer, stream string, ids []hub.ID, done func(hub.AckResult, error)) {
-	a := c.attachments[stream]
+func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Settled, error)) {
 	held, other := make([]hub.ID, 0, len(ids)), []hub.ID(nil)
 	for _, id := range ids {
 		if a == nil {
 			other = append(other, id)
-		} else if _, ok := a.end(id); ok {
-			held = append(held, id)
-		} else {
+			continue
+		}
+		l, ok := a.end(id)
+		if !ok || l.marked || l.attempt > 1 {
 			other = append(other, id)
+		} else {
+			held = append(held, id)
 		}
 	}
-	result := hub.AckResult{}
+	result := hub.Settled{}
 	parts := 0
-	part := func(part hub.AckResult, err error) {
+	part := func(part hub.Settled, err error) {
 		result.Done = append(result.Done, part.Done...)
 		result.NotPending = append(result.NotPending, part.NotPending...)
 		if parts--; err != nil && done != nil {
-			done(hub.AckResult{}, err)
+			done(hub.Settled{}, err)
 			done = nil
 		}
 		if parts == 0 && done != nil {
@@ -53,7 +52,7 @@ func (s *sink) ack(c *consumer, stream string, ids []hub.ID, done func(hub.AckRe
 		parts++
 		st := a.stream
 		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: func(err error) {
-			part(hub.AckResult{Done: held}, failure(err, "acknowledging"))
+			part(hub.Settled{Done: held}, failure(err, "acknowledging"))
 		}})
 	}
 	if len(other) > 0 {
@@ -84,7 +83,7 @@ func (s *sink) takeAcks(st *sinkStream, o *op) []pendingAck {
 	for i, ack := range acks {
 		for _, id := range ack.ids {
 			if args == nil {
-				args, first = append(make([]any, 0, 64), "xack", st.log, s.name), i
+				args, first = append(make([]any, 0, 64), "xack", st.log(), s.name), i
 			}
 			if args = append(args, id.String()); len(args) == 3+ackIDs {
 				send(i + 1)
@@ -121,15 +120,28 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 	}
 }
 
-// ackElsewhere acknowledges events that this consumer does not hold.
-func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.AckResult, error)) {
-	began := time.Now()
+// ackUnwanted acknowledges events that the sink's patterns leave out.
+func (s *sink) ackUnwanted(st *sinkStream, ids []hub.ID, marked bool) {
+	if marked {
+		s.ackElsewhere(st.name, ids, func(hub.Settled, error) {})
+		return
+	}
+	st.acks = append(st.acks, pendingAck{ids: ids, began: time.Now(), done: func(error) {}})
+}
+
+// ackElsewhere acknowledges events of which Redis knows more than that this
+// consumer holds them.
+func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.Settled, error)) {
+	began, config := time.Now(), s.config
 	o, cmds := s.broker.ackOp(s.name, stream, ids)
 	s.flying++
 	o.done = func() {
 		s.post(func() {
 			s.flying--
-			then(s.broker.ackAnswer(s.name, stream, ids, cmds, began))
+			if st := s.streams[stream]; st != nil {
+				st.moved = true
+			}
+			then(s.broker.ackAnswer(s.name, stream, ids, cmds, began, config))
 		})
 	}
 	if err := s.broker.working.submit(context.Background(), s.broker.keys.log(stream), o); err != nil {
@@ -140,7 +152,7 @@ func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.AckResult
 
 // ackOp is the script over all ids, in bounded pieces.
 func (b *Broker) ackOp(sink, stream string, ids []hub.ID) (*op, []once) {
-	keys := []string{b.keys.log(stream), b.keys.retry(stream, sink)}
+	keys := b.keys.of(sink, stream)
 	o := &op{bytes: 24 * len(ids)}
 	var cmds []once
 	for at := 0; at < len(ids); at += ackIDs {
@@ -155,14 +167,15 @@ func (b *Broker) ackOp(sink, stream string, ids []hub.ID) (*op, []once) {
 }
 
 // ackAnswer reads the script's answers, and tells those who held the events.
-func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began time.Time) (hub.AckResult, error) {
-	var result hub.AckResult
-	holders := map[string][]string{}
+func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began time.Time, config hub.SinkConfig) (hub.Settled, error) {
+	var result hub.Settled
+	held := holders{}
 	i := 0
 	for _, cmd := range cmds {
 		owners, err := cmd.StringSlice()
 		if isNoGroup(err) {
-			return result, hub.Errorf(hub.CodeStreamNotFound, "the sink %q does not read the stream %q", sink, stream)
+			result.NotPending = append(result.NotPending, ids[i:]...) // it is made again
+			break
 		}
 		if err != nil {
 			return result, failure(err, "acknowledging")
@@ -172,58 +185,62 @@ func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began
 				result.NotPending = append(result.NotPending, ids[i])
 			} else {
 				result.Done = append(result.Done, ids[i])
-				holders[owner] = append(holders[owner], ids[i].String())
+				held[owner] = append(held[owner], ids[i].String())
 			}
 			i++
 		}
 	}
-	b.metrics.acked.Add(float64(len(result.Done)))
-	b.metrics.ackSeconds.Observe(time.Since(began).Seconds())
-	for owner, held := range holders {
-		if owner == b.name {
-			b.forget(sink, stream, held)
-		} else if strings.HasPrefix(owner, hubPrefix) {
-			b.notify(b.keys.direct(owner), noteAcked+" "+sink+" "+stream+" "+strings.Join(held, " "))
-		}
-	}
+	b.ackDone(sink, stream, held, len(result.Done), began, config)
 	return result, nil
 }
 
-// Ack acknowledges events of a sink, whichever hub or transport delivered them.
-//
-// Errors: CodeSinkNotFound, CodeStreamNotFound (the sink does not read it),
-// CodeUnavailable, CodeUnconfirmed (then they may have been acknowledged; doing
-// it again is harmless).
-func (b *Broker) Ack(ctx context.Context, sink, stream string, ids []hub.ID) (hub.AckResult, error) {
-	began := time.Now()
-	key := b.keys.log(stream)
-	known := command("hexists", b.keys.sink(sink), "stream:"+stream)
-	exists := command("exists", b.keys.sink(sink))
-	if err := b.work(ctx, b.keys.sink(sink), known, exists); err != nil {
-		return hub.AckResult{}, failure(err, "acknowledging")
+func (b *Broker) ackDone(sink, stream string, held holders, n int, began time.Time, config hub.SinkConfig) {
+	b.metrics.acked.Add(float64(n))
+	b.metrics.ackSeconds.Observe(time.Since(began).Seconds())
+	held.tell(b, noteEnded, sink, stream)
+	if len(held[pullName]) > 0 && config.Order == hub.OrderStrict {
+		b.tellDue(sink, stream) // others wait for the turn
 	}
-	if n, _ := exists.Int(); n == 0 {
-		return hub.AckResult{}, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", sink)
-	}
-	if n, _ := known.Int(); n == 0 {
-		return hub.AckResult{}, hub.Errorf(hub.CodeStreamNotFound, "the sink %q does not read the stream %q", sink, stream)
-	}
-	o, cmds := b.ackOp(sink, stream, ids)
-	if err := b.working.do(ctx, key, o); err != nil {
-		return hub.AckResult{}, failure(err, "acknowledging")
-	}
-	return b.ackAnswer(sink, stream, ids, cmds, began)
 }
 
-// work runs commands on the engine's lane; the error is the first of any.
-func (b *Broker) work(ctx context.Context, key string, cmds ...redis.Cmder) error {
-	if err := b.working.do(ctx, key, &op{cmds: cmds, bytes: 256 * len(cmds)}); err != nil {
-		return err
+// ack acknowledges events, whoever holds them.
+func (b *Broker) ack(ctx context.Context, sink, stream string, ids []hub.ID, config hub.SinkConfig) (hub.Settled, error) {
+	began := time.Now()
+	o, cmds := b.ackOp(sink, stream, ids)
+	if err := b.working.do(ctx, b.keys.log(stream), o); err != nil {
+		return hub.Settled{}, failure(err, "acknowledging")
 	}
-	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			return err
+	return b.ackAnswer(sink, stream, ids, cmds, began, config)
+}
+
+// ackUpTo acknowledges all that is pending up to an event.
+func (b *Broker) ackUpTo(ctx context.Context, sink, stream string, last hub.ID, config hub.SinkConfig) (hub.Settled, error) {
+	var result hub.Settled
+	began := time.Now()
+	keys := b.keys.of(sink, stream)
+	held := holders{}
+	for {
+		cmd := ackUpToScript.call(keys, sink, last.String(), ackIDs)
+		if err := b.work(ctx, keys[0], cmd); err != nil && !isNoGroup(err) {
+			return result, failure(err, "acknowledging")
+		}
+		answer, _ := cmd.Slice()
+		if len(answer) != 2 {
+			return result, nil
+		}
+		texts, owners := words(answer[0]), words(answer[1])
+		for i, text := range texts {
+			id, err := hub.ParseID(text)
+			if err != nil {
+				return result, failure(err, "acknowledging")
+			}
+			result.Done = append(result.Done, id)
+			held[owners[i]] = append(held[owners[i]], text)
+		}
+		if len(texts) < ackIDs {
+			break
 		}
 	}
-	return nil
+	b.ackDone(sink, stream, held, len(result.Done), began, config)
+	return result, nil
 }

@@ -11,8 +11,10 @@ import (
 // Bells are hints between hubs, sent by pub/sub. One that is lost costs time,
 // never an event: the poll finds what it would have told.
 const (
-	bellNew = "new" // streams: they may have new events
-	bellDue = "due" // a sink, streams: something of it can be claimed
+	bellNew    = "new"    // streams: they may have new events
+	bellDue    = "due"    // a sink, streams: something of it can be claimed
+	bellSink   = "sink"   // a sink: its settings have changed
+	bellSought = "sought" // a sink, a stream: it was moved there
 )
 
 // bell rings for the streams this hub has touched: those named while one ring is
@@ -95,6 +97,14 @@ func (b *Broker) onBell(message string) {
 	case bellDue:
 		if len(words) > 3 {
 			b.due(words[2], words[3:])
+		}
+	case bellSink:
+		for _, sink := range words[2:] {
+			b.reload(sink)
+		}
+	case bellSought:
+		if len(words) == 4 {
+			b.sought(words[2], words[3])
 		}
 	}
 }

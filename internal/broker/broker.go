@@ -19,6 +19,12 @@ import (
 // in Redis's groups; other consumers there are none of ours.
 const hubPrefix = "hub-"
 
+// The group's consumers that are no hubs.
+const (
+	pullName  = "pull"  // holds what workers have pulled: no hub's death ends their leases
+	retryName = "retry" // holds what waits to be delivered again
+)
+
 // Options says how a Broker works. RedisURL is needed; the rest has defaults.
 type Options struct {
 	RedisURL      string // see parseRedisURL for the forms
@@ -89,7 +95,9 @@ type Broker struct {
 	consumers map[*consumer]struct{}
 	closed    bool
 
-	sequence atomic.Uint64 // of broadcast messages
+	sequence       atomic.Uint64 // of broadcast messages
+	consumerNumber atomic.Uint64
+	changes        uint64 // that settings had when they were last read; owned by the heartbeat
 
 	stop    context.CancelFunc
 	running sync.WaitGroup // the broker's own goroutines
@@ -129,6 +137,7 @@ func New(opts Options) (*Broker, error) {
 	b.running.Go(func() { b.beat(ctx) })
 	b.running.Go(func() { b.probe(ctx) })
 	b.running.Go(func() { b.poll(ctx) })
+	b.running.Go(func() { b.keep(ctx) })
 	return b, nil
 }
 
@@ -206,15 +215,18 @@ func (b *Broker) onNote(note string) {
 	switch {
 	case len(words) == 1 && words[0] == noteProbe:
 		b.live.probed()
-	case len(words) > 3 && words[0] == noteAcked:
-		b.forget(words[1], words[2], words[3:])
+	case len(words) > 3 && words[0] == noteEnded:
+		b.ended(words[1], words[2], words[3:])
+	case len(words) > 3 && words[0] == noteExtended:
+		b.extended(words[1], words[2], words[3:])
 	}
 }
 
 // Notes on a hub's own channel.
 const (
-	noteProbe = "probe"
-	noteAcked = "acked" // sink, stream, ids: others have acknowledged them
+	noteProbe    = "probe"
+	noteEnded    = "ended"    // sink, stream, ids: others have settled them
+	noteExtended = "extended" // sink, stream, ids: their ack_wait began anew
 )
 
 // send publishes a message and waits until Redis has it.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -9,38 +10,62 @@ import (
 	"eventhub/internal/hub"
 )
 
+// Check says whether Consume would accept spec, without changing anything.
+func (b *Broker) Check(ctx context.Context, spec hub.ConsumerSpec) error {
+	_, _, _, err := b.define(ctx, defineLook, spec.Sink, spec.Settings, spec.Streams, false)
+	return err
+}
+
 // Consume attaches a consumer to a sink, which is made when it is new. What is
 // published after it has returned is delivered.
 //
 // Errors: CodeConflict when spec contradicts the stored sink, CodeUnavailable.
 func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consumer, error) {
-	config, err := b.define(ctx, spec, false)
+	c, err := b.consume(ctx, spec, false)
 	if err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) (*consumer, error) {
+	stored, _, _, err := b.define(ctx, defineUse, spec.Sink, spec.Settings, spec.Streams, false)
+	if err != nil {
+		return nil, err
+	}
+	if !stored.known { // a pull that names no stream
+		e := noSink(spec.Sink)
+		e.Detail += "; name a stream to make it: ?stream=…"
+		return nil, e
+	}
 	b.list(spec.Sink)
-	lasts := make(map[string]hub.ID, len(spec.Streams))
-	info := hub.ConsumerInfo{Config: config}
-	for _, stream := range spec.Streams {
-		last, met, err := b.attach(ctx, spec, config, stream)
+	streams := spec.Streams
+	if len(streams) == 0 {
+		streams = stored.config.Streams
+	}
+	lasts := make(map[string]hub.ID, len(streams))
+	info := hub.ConsumerInfo{Config: stored.config}
+	for _, stream := range streams {
+		last, met, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored.config)
 		if err != nil {
 			return nil, err
 		}
 		lasts[stream] = last
-		if spec.From != "" && !met {
-			info.Ignored = []string{"from"}
+		if spec.Settings[hub.SettingFrom] != "" && !met {
+			info.Ignored = []string{hub.SettingFrom}
 		}
 	}
 	c := &consumer{
-		spec: spec, info: info, since: time.Now(),
+		spec: spec, info: info, pull: pull, since: time.Now(), number: b.consumerNumber.Add(1), streams: streams,
 		attachments: map[string]*attachment{}, ready: make(chan struct{}, 1),
 	}
-	s, err := b.join(c, config)
+	s, err := b.join(c, stored)
 	if err != nil {
 		return nil, err
 	}
 	added := make(chan struct{})
 	s.post(func() {
+		s.configure(stored)
 		s.add(c, lasts)
 		close(added)
 	})
@@ -48,15 +73,52 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 	return c, nil
 }
 
-// list enters a sink into the list that metrics go by. It need not wait: the list
-// may be on a node that is dead while the sink's own is not.
+// addStream has a consumer read a further stream.
+func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string) (hub.ConsumerInfo, error) {
+	info := hub.ConsumerInfo{Config: c.info.Config}
+	if slices.Contains(c.Streams(), stream) {
+		if from != "" {
+			info.Ignored = []string{hub.SettingFrom}
+		}
+		return info, nil
+	}
+	stored, _, _, err := b.define(ctx, defineUse, c.spec.Sink, nil, []string{stream}, false)
+	if err != nil {
+		return info, err
+	}
+	info.Config = stored.config
+	last, met, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config)
+	if err != nil {
+		return info, err
+	}
+	if from != "" && !met {
+		info.Ignored = []string{hub.SettingFrom}
+	}
+	added := make(chan struct{})
+	c.sink.post(func() {
+		defer close(added)
+		c.sink.configure(stored)
+		if c.closing.Load() {
+			return // remove goes through what is attached
+		}
+		c.mu.Lock()
+		c.streams = append(slices.Clone(c.streams), stream)
+		c.mu.Unlock()
+		c.sink.attach(c, stream, last)
+	})
+	<-added
+	return info, nil
+}
+
+// list enters a sink into the list that metrics and housekeeping go by. It need
+// not wait: the list may be on a node that is dead while the sink's own is not.
 func (b *Broker) list(sink string) {
 	key := b.keys.sinks()
 	_ = b.working.submit(context.Background(), key, &op{cmds: []redis.Cmder{command("sadd", key, sink)}})
 }
 
 // join finds or starts the consumer's sink.
-func (b *Broker) join(c *consumer, config hub.SinkConfig) (*sink, error) {
+func (b *Broker) join(c *consumer, stored settings) (*sink, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -65,7 +127,7 @@ func (b *Broker) join(c *consumer, config hub.SinkConfig) (*sink, error) {
 	name := c.spec.Sink
 	s := b.sinks[name]
 	if s == nil {
-		s = newSink(b, name, config)
+		s = newSink(b, name, stored)
 		b.sinks[name] = s
 		b.serving.Go(s.run)
 	}

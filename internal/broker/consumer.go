@@ -15,30 +15,47 @@ var errClosed = &hub.Error{Code: hub.CodeUnavailable, Detail: "the consumer is c
 
 // consumer implements hub.Consumer: one member of a sink on this hub.
 type consumer struct {
-	sink  *sink
-	spec  hub.ConsumerSpec
-	info  hub.ConsumerInfo
-	since time.Time
+	sink   *sink
+	spec   hub.ConsumerSpec
+	info   hub.ConsumerInfo
+	number uint64 // tells it from all others of this hub
+	pull   bool   // it takes once; what it took belongs to no hub
+	since  time.Time
 
-	held   atomic.Int64 // events in its hands; written by the sink's run
-	hungry atomic.Bool  // it has asked for events and none has been assigned yet; written under mu
-	paused atomic.Bool
+	held    atomic.Int64 // events in its hands; written by the sink's run
+	hungry  atomic.Bool  // it has asked for events and not got enough; written under mu
+	paused  atomic.Bool
+	stopped atomic.Bool  // for good
+	closing atomic.Bool  // Close was called
+	grace   atomic.Int64 // ns that an event may wait in queue before its lease must start anew; 0: no matter
 
 	// owned by the sink's run
 	attachments map[string]*attachment // by stream
 	reserved    int                    // planned for reads that are under way
+	credit      int                    // that the client gave, where Prefetch is 0
+	bytes       int                    // of the events that it holds
+	tight       bool                   // an event did not fit into MaxBytes
 
-	mu     sync.Mutex // protects the fields below
-	queue  []batch
-	queued int // events in queue
-	closed bool
+	mu       sync.Mutex // protects the fields below
+	streams  []string   // that it reads
+	queue    []batch
+	queued   int // events in queue
+	sealed   bool
+	stamping bool // the leases of what is queued are being started anew
+	searched bool // everything that there was has been looked at
+	notices  []*hub.Error
+	gaps     []hub.Gap
+	fault    error // why it has ended
+	timer    *time.Timer
 
-	ready chan struct{} // one slot: queue or closed has changed
+	ready chan struct{} // one slot: something above has changed
 }
 
 var _ hub.Consumer = (*consumer)(nil)
 
 func (c *consumer) Info() hub.ConsumerInfo { return c.info }
+
+func (c *consumer) Ready() <-chan struct{} { return c.ready }
 
 // Held leaves out what was assigned and not taken: the client doesn't have it.
 func (c *consumer) Held() int {
@@ -47,111 +64,139 @@ func (c *consumer) Held() int {
 	return max(int(c.held.Load())-c.queued, 0)
 }
 
-func (c *consumer) Pause() { c.paused.Store(true) }
+func (c *consumer) Streams() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.streams)
+}
+
+func (c *consumer) Stop() { c.stopped.Store(true) }
+
+// holder is the consumer in Redis's groups that holds its events.
+func (c *consumer) holder() string {
+	if c.pull {
+		return pullName
+	}
+	return c.sink.broker.name
+}
+
+// wants says whether the consumer can take events now.
+func (c *consumer) wants() bool {
+	return c.hungry.Load() && !c.paused.Load() && !c.stopped.Load() && c.free() > 0
+}
 
 // free is how many more events it may be given.
 func (c *consumer) free() int {
+	switch {
+	case c.pull || c.spec.Prefetch > 0 && c.sink.noAck():
+		return c.spec.Prefetch - c.waiting() - c.reserved
+	case c.tight || c.spec.MaxBytes > 0 && c.bytes >= c.spec.MaxBytes:
+		return 0
+	case c.spec.Prefetch == 0:
+		return min(c.credit, hub.MaxPrefetch-int(c.held.Load())) - c.reserved
+	}
 	return c.spec.Prefetch - int(c.held.Load()) - c.reserved
 }
 
-// Take returns what was assigned since the last time: the dispatcher reads only
-// for consumers that have asked, so nothing lies in the hub while its lease runs.
-func (c *consumer) Take() ([]hub.Event, error) {
+func (c *consumer) waiting() int {
 	c.mu.Lock()
-	events, closed := c.unqueue(time.Now()), c.closed
-	asks := len(events) == 0 && !closed && !c.hungry.Swap(true)
-	c.mu.Unlock()
-	if closed {
-		return nil, errClosed
-	}
-	if asks {
-		c.sink.poke()
-	}
-	return events, nil
+	defer c.mu.Unlock()
+	return c.queued
 }
 
-// unqueue takes about a frame out of the queue: what stays there was handed to
-// nobody when the connection ends. What has lain there until its lease was over
-// is others' by now.
-func (c *consumer) unqueue(now time.Time) []hub.Event {
-	var events []hub.Event
-	for bytes := 0; len(c.queue) > 0 && bytes < shareBytes; {
-		b := &c.queue[0]
-		n := 0
-		if now.Before(b.until) {
-			for ; n < len(b.events) && bytes < shareBytes; n++ {
-				bytes += entrySize(&b.events[n])
-			}
-			if events == nil {
-				events = b.events[:n:n]
-			} else {
-				events = append(events, b.events[:n]...)
-			}
-		} else {
-			n = len(b.events)
-		}
-		c.queued -= n
-		if b.events = b.events[n:]; len(b.events) == 0 {
-			c.queue[0] = batch{}
-			c.queue = c.queue[1:]
-		}
-	}
-	return events
-}
-
-func (c *consumer) Ready() <-chan struct{} { return c.ready }
-
-// batch is events that were assigned together, and when their leases end.
-type batch struct {
-	events []hub.Event
-	until  time.Time
-}
-
-// assign puts events where Take finds them.
-func (c *consumer) assign(b batch) {
-	c.mu.Lock()
-	c.queue = append(c.queue, b)
-	c.queued += len(b.events)
-	c.hungry.Store(false)
-	c.mu.Unlock()
-	wake(c.ready)
-}
-
-func (c *consumer) Ack(stream string, ids []hub.ID, done func(hub.AckResult, error)) error {
-	if len(ids) == 0 {
+func (c *consumer) Settle(settlement hub.Settlement, done func(hub.Settled, error)) error {
+	if settlement.UpTo == nil && len(settlement.Receipts) == 0 {
 		return hub.Errorf(hub.CodeInvalidRequest, "ids is empty: name at least one event")
 	}
-	if err := c.checkStream(stream); err != nil {
+	if err := c.checkStream(settlement.Stream); err != nil {
 		return err
 	}
-	c.sink.post(func() { c.sink.ack(c, stream, ids, done) })
-	return nil
-}
-
-func (c *consumer) Nack(stream string, receipts []hub.Receipt, delay time.Duration, done func(hub.AckResult, error)) error {
-	if err := c.checkStream(stream); err != nil {
-		return err
+	if done == nil {
+		done = func(hub.Settled, error) {}
 	}
-	c.sink.post(func() { c.sink.nack(c, stream, receipts, delay, done) })
+	c.sink.post(func() { c.sink.settle(c, settlement, done) })
 	return nil
 }
 
 func (c *consumer) checkStream(stream string) error {
-	if slices.Contains(c.spec.Streams, stream) || slices.Contains(c.info.Config.Streams, stream) {
+	if slices.Contains(c.Streams(), stream) || slices.Contains(c.sink.streamNames(), stream) {
 		return nil
 	}
-	return hub.Errorf(hub.CodeStreamNotFound, "the sink %q does not read the stream %q", c.spec.Sink, stream)
+	return noStream(c.spec.Sink, stream)
+}
+
+func noStream(sink, stream string) *hub.Error {
+	return hub.Errorf(hub.CodeStreamNotFound, "the sink %q does not read the stream %q", sink, stream)
+}
+
+// maxCredit bounds what a client may have asked for and not got.
+const maxCredit = 1_000_000
+
+func (c *consumer) Credit(n int) error {
+	if c.spec.Prefetch > 0 {
+		return hub.Errorf(hub.CodeInvalidRequest, "credit is for connections with prefetch=0; this one has prefetch=%d", c.spec.Prefetch)
+	}
+	if n < 1 || n > hub.MaxPrefetch {
+		return hub.Errorf(hub.CodeInvalidRequest, "n must be a whole number from 1 to %d", hub.MaxPrefetch)
+	}
+	c.sink.post(func() { c.credit = min(c.credit+n, maxCredit) })
+	return nil
+}
+
+func (c *consumer) Pause(done func()) {
+	c.paused.Store(true)
+	c.sink.post(func() { c.sink.returnQueued(c, done) })
+}
+
+func (c *consumer) Resume() {
+	c.paused.Store(false)
+	wake(c.ready)
+	c.sink.poke()
+}
+
+func (c *consumer) AddStream(ctx context.Context, stream, from string) (hub.ConsumerInfo, error) {
+	return c.sink.broker.addStream(ctx, c, stream, from)
+}
+
+func (c *consumer) RemoveStream(stream string, done func()) {
+	c.mu.Lock()
+	c.streams = slices.DeleteFunc(slices.Clone(c.streams), func(name string) bool { return name == stream })
+	c.mu.Unlock()
+	c.sink.post(func() { c.sink.mute(c, stream, done) })
+}
+
+// tell has Take tell something.
+func (c *consumer) tell(notice *hub.Error, gap *hub.Gap) {
+	c.mu.Lock()
+	if notice != nil {
+		c.notices = append(c.notices, notice)
+	}
+	if gap != nil && !slices.Contains(c.gaps, *gap) {
+		c.gaps = append(c.gaps, *gap)
+	}
+	c.mu.Unlock()
+	wake(c.ready)
+}
+
+// fail ends the consumer: Take answers err from now on.
+func (c *consumer) fail(err error) {
+	c.stopped.Store(true)
+	c.mu.Lock()
+	if c.fault == nil {
+		c.fault = err
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+	wake(c.ready)
 }
 
 func (c *consumer) Close(ctx context.Context, drain bool) {
-	c.mu.Lock()
-	again := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if again {
+	if c.closing.Swap(true) {
 		return
 	}
-	wake(c.ready)
+	c.fail(errClosed)
 	released := make(chan struct{})
 	c.sink.post(func() { c.sink.remove(c, drain, func() { close(released) }) })
 	select {
@@ -159,18 +204,4 @@ func (c *consumer) Close(ctx context.Context, drain bool) {
 	case <-ctx.Done():
 	}
 	c.sink.broker.leave(c)
-}
-
-// untaken empties the queue: events that were never handed over.
-func (c *consumer) untaken() map[string]struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ids := make(map[string]struct{}, c.queued)
-	for _, b := range c.queue {
-		for i := range b.events {
-			ids[b.events[i].Stream+" "+b.events[i].ID] = struct{}{}
-		}
-	}
-	c.queue, c.queued = nil, 0
-	return ids
 }

@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,6 +12,14 @@ import (
 // readEvents bounds the events of one read.
 const readEvents = 1000
 
+// plan says who is to get the events of a read. All of its consumers hold their
+// events by the same name in Redis.
+type plan struct {
+	holder string
+	shares []share
+	look   uint64
+}
+
 // share is what one consumer gets of a read at most.
 type share struct {
 	consumer *consumer
@@ -21,193 +27,211 @@ type share struct {
 }
 
 // plan divides a read of at most this many events over the consumers that wait,
-// and reserves the credit. No event is read that no consumer waits for.
-func (s *sink) plan(st *sinkStream, most int) []share {
-	var plan []share
+// and reserves the credit. No event is read that no consumer waits for. Pulls and
+// sockets take turns, as who holds an event must be known when it is read.
+func (s *sink) plan(st *sinkStream, most int) plan {
+	var p plan
 	n := len(s.consumers)
 	for i := range n {
 		c := s.consumers[(s.turn+i)%n]
-		if st.attachments[c] == nil || !c.hungry.Load() || c.paused.Load() || c.free() <= 0 {
+		if a := st.attachments[c]; a == nil || a.muted || !c.wants() {
 			continue
 		}
-		events := st.weight.share(min(c.free(), most))
-		c.reserved += events
-		plan = append(plan, share{c, events})
+		if p.holder == "" {
+			p.holder = c.holder()
+		}
+		if c.holder() != p.holder {
+			continue
+		}
+		events := s.reserve(st, c, most)
+		p.shares = append(p.shares, share{c, events})
 		if most -= events; most == 0 {
 			break
 		}
 	}
 	s.turn++
-	return plan
+	return p
 }
 
-func planned(plan []share) int {
+// reserve sets credit of a consumer aside for a read.
+func (s *sink) reserve(st *sinkStream, c *consumer, most int) int {
+	events := min(c.free(), most)
+	if room := c.spec.MaxBytes - c.bytes; c.spec.MaxBytes > 0 && st.weight.average > 0 {
+		events = min(events, max(1, room/st.weight.average))
+	}
+	events = st.weight.share(events)
+	c.reserved += events
+	return events
+}
+
+func (p plan) events() int {
 	sum := 0
-	for _, p := range plan {
-		sum += p.events
+	for _, share := range p.shares {
+		sum += share.events
 	}
 	return sum
 }
 
+// release gives the reserved credit back.
+func (p plan) release() {
+	for _, share := range p.shares {
+		share.consumer.reserved -= share.events
+	}
+}
+
 // flush sends the acks that wait and the planned read, in one go.
-func (s *sink) flush(st *sinkStream, plan []share) {
+func (s *sink) flush(st *sinkStream, p plan) {
 	o := &op{}
 	acks := s.takeAcks(st, o)
 	var read once
-	if len(plan) > 0 {
+	if len(p.shares) > 0 {
 		st.reading, st.unread = true, false
-		read = command("xreadgroup", "group", s.name, s.broker.name, "count", planned(plan), "streams", st.log, ">")
+		st.looks++
+		p.look = st.looks
+		args := []any{"xreadgroup", "group", s.name, p.holder, "count", p.events()}
+		if s.noAck() {
+			args = append(args, "noack")
+		}
+		read = command(append(args, "streams", st.log(), ">")...)
 		o.cmds = append(o.cmds, read)
-		o.reply = planned(plan) * st.weight.average
+		o.reply = p.events() * st.weight.average
 	}
 	if len(o.cmds) == 0 {
 		return
 	}
 	s.submit(st, o, func() {
 		s.acked(st, acks)
-		if len(plan) > 0 {
+		if len(p.shares) > 0 {
 			st.reading = false
-			s.onRead(st, read, plan)
+			s.onRead(st, read, p)
 		}
 	})
 }
 
 // onRead hands the events of a read to the consumers it was planned for.
-func (s *sink) onRead(st *sinkStream, cmd once, plan []share) {
+func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
 	answer, err := cmd.Slice()
 	switch {
 	case errors.Is(err, redis.Nil): // nothing new
 	case isNoGroup(err):
 		st.unread = true
-		release(plan)
+		p.release()
 		s.lost(st, err)
 		return
 	case err != nil:
 		st.unread = true
-		release(plan)
+		p.release()
 		s.unanswered(st)
 		s.fails(st, "reading", err)
 		return
 	}
 	s.succeeds(st)
 	var deliveries []delivery
+	full := false
 	if len(answer) > 0 {
 		pair, _ := answer[0].([]any)
 		if len(pair) == 2 {
 			entries, _ := pair[1].([]any)
 			deliveries = make([]delivery, 0, len(entries))
 			for _, entry := range entries {
-				if id, e, ok := decodeEntry(st.name, entry); ok {
-					e.Attempt = 1
-					deliveries = append(deliveries, delivery{id, e})
+				if d, ok := decodeEntry(st.name, entry); ok {
+					d.event.Attempt = 1
+					deliveries = append(deliveries, d)
 				}
 			}
-			st.unread = st.unread || len(entries) == planned(plan)
+			full = len(entries) == p.events()
 		}
 	}
+	st.unread = st.unread || full
 	if n := len(deliveries); n > 0 {
 		st.weight.read(deliveries)
 		s.broker.seen(st, deliveries[n-1].id)
 	}
-	s.deliver(st, deliveries, plan)
-}
-
-// delivery is an event on its way to a consumer.
-type delivery struct {
-	id    hub.ID
-	event hub.Event
+	s.deliver(st, deliveries, p)
+	s.looked(st, p.look, !full, false)
 }
 
 // deliver spreads events evenly over the plan, in runs, and gives the rest of
 // the reserved credit back. Each lease is recorded before its consumer can see
 // the event.
-func (s *sink) deliver(st *sinkStream, deliveries []delivery, plan []share) {
-	until := time.Now().Add(s.held())
-	release(plan)
-	for i, p := range plan {
+func (s *sink) deliver(st *sinkStream, deliveries []delivery, p plan) {
+	now := time.Now()
+	p.release()
+	deliveries = s.sift(st, deliveries, p.holder)
+	for i, share := range p.shares {
 		if len(deliveries) == 0 {
 			return
 		}
-		a := st.attachments[p.consumer]
-		if a == nil || p.consumer.paused.Load() {
-			continue // it left meanwhile
-		}
-		rest := len(plan) - i
-		n := min((len(deliveries)+rest-1)/rest, p.events)
-		s.hand(a, deliveries[:n], until)
-		deliveries = deliveries[n:]
+		rest := len(p.shares) - i
+		n := min((len(deliveries)+rest-1)/rest, share.events)
+		deliveries = s.hand(st, share.consumer, deliveries, n, now)
 	}
-	// A consumer left, so its share goes to those who can take more.
-	for _, p := range plan {
-		if a := st.attachments[p.consumer]; a != nil && !p.consumer.paused.Load() && len(deliveries) > 0 {
-			n := min(len(deliveries), max(p.consumer.free(), 0))
-			s.hand(a, deliveries[:n], until)
-			deliveries = deliveries[n:]
+	// A consumer left, or had no room, so its share goes to those who can take more.
+	for _, share := range p.shares {
+		if len(deliveries) > 0 {
+			deliveries = s.hand(st, share.consumer, deliveries, share.consumer.free(), now)
 		}
 	}
-	s.returnUntaken(st, deliveries)
-}
-
-func release(plan []share) {
-	for _, p := range plan {
-		p.consumer.reserved -= p.events
+	if len(deliveries) > 0 && !s.noAck() {
+		back := make([]handback, len(deliveries))
+		for i, d := range deliveries {
+			back[i] = handback{id: d.id, attempt: d.event.Attempt, wait: waitFree}
+		}
+		s.release(st, release{holder: p.holder, back: back}, nil)
 	}
 }
 
-func (s *sink) hand(a *attachment, deliveries []delivery, until time.Time) {
-	if len(deliveries) == 0 {
-		return
+// sift takes out what no consumer is to get: what the sink filters out is
+// acknowledged for it, and what cannot be read is a dead letter.
+func (s *sink) sift(st *sinkStream, deliveries []delivery, holder string) []delivery {
+	kept := deliveries[:0]
+	var unwanted []hub.ID
+	marked := false
+	for _, d := range deliveries {
+		switch {
+		case d.fault != "":
+			back := []handback{{id: d.id, attempt: d.event.Attempt, wait: waitDead}}
+			s.release(st, release{holder: holder, reason: "undecodable: " + d.fault, back: back}, nil)
+		case s.filter.Match(d.event.Topic, d.event.Type):
+			kept = append(kept, d)
+		default:
+			unwanted = append(unwanted, d.id)
+			marked = marked || d.marked
+		}
 	}
-	events := make([]hub.Event, len(deliveries))
-	for i, d := range deliveries {
-		events[i] = d.event
-		a.grant(d.id, lease{attempt: d.event.Attempt, until: until})
+	if len(unwanted) > 0 && !s.noAck() {
+		s.ackUnwanted(st, unwanted, marked)
+	}
+	return kept
+}
+
+// hand gives a consumer the first n of these events, if it is still there and
+// they fit, and returns the others.
+func (s *sink) hand(st *sinkStream, c *consumer, deliveries []delivery, n int, now time.Time) (rest []delivery) {
+	a := st.attachments[c]
+	if a == nil || a.muted || c.paused.Load() || c.stopped.Load() || n <= 0 {
+		return deliveries
+	}
+	n = min(n, len(deliveries))
+	events := make([]hub.Event, 0, n)
+	for _, d := range deliveries[:n] {
+		size := entrySize(&d.event)
+		if c.spec.MaxBytes > 0 && c.bytes > 0 && c.bytes+size > c.spec.MaxBytes {
+			c.tight = true
+			break
+		}
+		events = append(events, d.event)
+		if !c.pull && !s.noAck() {
+			a.grant(d.id, lease{attempt: d.event.Attempt, since: now, size: size, marked: d.marked})
+		}
+	}
+	if len(events) == 0 {
+		return deliveries
+	}
+	if c.spec.Prefetch == 0 {
+		c.credit -= len(events)
 	}
 	s.broker.metrics.delivered.WithLabelValues("sink").Add(float64(len(events)))
-	a.consumer.assign(batch{events, until})
-}
-
-// lost: the group is gone.
-func (s *sink) lost(st *sinkStream, cause error) {
-	if !st.repairing {
-		s.broker.log.Warn("a sink's group is gone from its stream, making it again from what was acknowledged",
-			slog.String("sink", s.name), slog.String("stream", st.name), slog.Any("error", cause))
-	}
-	s.repair(st)
-}
-
-// repair makes sure that the sink and its group exist. Where the group was lost,
-// what it did not acknowledge is delivered anew.
-func (s *sink) repair(st *sinkStream) {
-	if st.repairing {
-		return
-	}
-	st.repairing = true
-	// The sink's own keys are elsewhere on a cluster; without an answer the next
-	// repair, or the next consumer, writes them.
-	keys := s.broker.keys
-	define := defineScript.call([]string{keys.sink(s.name)}, s.config.From, s.config.AckWait.Milliseconds(), "0", "0", st.name)
-	_ = s.broker.working.submit(context.Background(), keys.sink(s.name), &op{cmds: []redis.Cmder{define}})
-	s.broker.list(s.name)
-	cmd := attachScript.call([]string{st.log, st.key}, s.name, "0-0")
-	s.submit(st, &op{cmds: []redis.Cmder{cmd}}, func() {
-		st.repairing = false
-		answer, err := cmd.Slice()
-		if err != nil || len(answer) != 3 {
-			s.fails(st, "making its group again", err)
-			return
-		}
-		st.unread = true
-		st.reclaimAt = time.Now()
-		if answer[2] != int64(1) {
-			return // it was there
-		}
-		// What was held was held of the old group. It comes again, and so do
-		// events whose ack is still on its way.
-		for _, a := range st.attachments {
-			for id := range a.leases {
-				a.end(id)
-			}
-		}
-	})
+	c.assign(batch{events, now, now}, c.reserved == 0 && c.free() <= len(events))
+	return deliveries[len(events):]
 }

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"unicode/utf8"
 
 	"eventhub/internal/hub"
@@ -53,22 +55,37 @@ func entrySize(e *hub.Event) int {
 	return 128 + len(e.Type) + len(e.Topic) + len(e.Key) + len(e.Headers) + len(e.Data)
 }
 
+// delivery is an event on its way to a consumer.
+type delivery struct {
+	id     hub.ID
+	event  hub.Event
+	fault  string // why the entry cannot be read, so that event is only a likeness of it
+	marked bool   // Redis remembers more of it than that it is pending
+}
+
 // decodeEntry reads [id, [field, value, …]] as Redis answers it. ok is false for
 // an entry without fields: it was deleted.
-func decodeEntry(stream string, entry any) (id hub.ID, e hub.Event, ok bool) {
+func decodeEntry(stream string, entry any) (d delivery, ok bool) {
 	pair, _ := entry.([]any)
 	if len(pair) < 2 {
-		return id, e, false
+		return d, false
 	}
 	text, _ := pair[0].(string)
 	id, err := hub.ParseID(text)
 	fields, _ := pair[1].([]any)
 	if err != nil || len(fields) < 2 {
-		return id, e, false
+		return d, false
 	}
-	e = hub.Event{ID: text, Stream: stream, Time: id.Time()}
-	ours := fields[0] == fieldVersion && fields[1] == entryVersion
+	return decodeFields(stream, text, id, fields), true
+}
+
+func decodeFields(stream, text string, id hub.ID, fields []any) delivery {
+	d := delivery{id: id, event: hub.Event{ID: text, Stream: stream, Time: id.Time()}}
+	e := &d.event
 	hasData := false
+	// A hub's entry begins with v, and has nothing but an envelope. Others may have
+	// a v of their own.
+	ours := len(fields) > 1 && fields[0] == fieldVersion
 	for i := 0; i+1 < len(fields); i += 2 {
 		value, _ := fields[i+1].(string)
 		switch fields[i] {
@@ -86,12 +103,51 @@ func decodeEntry(stream string, entry any) (id hub.ID, e hub.Event, ok bool) {
 			e.Data, hasData = []byte(value), true
 		case fieldBinary:
 			e.Data, e.Binary, hasData = []byte(value), true, true
+		default:
+			ours = ours && i == 0
 		}
 	}
-	if !ours || !hasData {
-		adopt(&e, fields, hasData)
+	if ours {
+		d.fault = faultOf(fields[1], e, hasData)
 	}
-	return id, e, true
+	if !ours || d.fault != "" {
+		adopt(e, fields, hasData)
+	}
+	return d
+}
+
+// faultOf says why an entry that claims to be a hub's cannot be one that this hub
+// can read.
+func faultOf(version any, e *hub.Event, hasData bool) string {
+	switch {
+	case version != entryVersion:
+		return fmt.Sprintf("the entry has the version %.32q, this hub reads %q", version, entryVersion)
+	case !hasData:
+		return "the entry has neither data nor bin"
+	case !e.Binary && !plausible(e.Data):
+		return "the entry's data is not JSON"
+	case e.Headers != nil && !(bytes.HasPrefix(e.Headers, []byte{'{'}) && plausible(e.Headers)):
+		return "the entry's headers are not a JSON object"
+	}
+	return ""
+}
+
+// plausible says whether bytes that should be JSON look like it, by their ends: a
+// hub has checked them before it stored them, and who else writes entries does
+// not say that a hub did.
+func plausible(data []byte) bool {
+	if len(data) == 0 {
+		return false
+	}
+	switch last := data[len(data)-1]; data[0] {
+	case '{':
+		return last == '}'
+	case '[':
+		return last == ']'
+	case '"':
+		return last == '"' && len(data) > 1
+	}
+	return json.Valid(data) // short: a number or a word
 }
 
 // adopt makes an event of an entry that another program wrote: parts that do not

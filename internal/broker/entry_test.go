@@ -74,8 +74,9 @@ func TestEventsComeBackFromRedisAsTheyWere(t *testing.T) {
 		} else {
 			e.Data = []byte(genJSON.Draw(rt, "data"))
 		}
-		id, got, ok := decodeEntry("orders", stored(t, c, "*", appendFields(nil, &e)))
-		if !ok {
+		d, ok := decodeEntry("orders", stored(t, c, "*", appendFields(nil, &e)))
+		id, got := d.id, d.event
+		if !ok || d.fault != "" {
 			rt.Fatal("the entry is not read")
 		}
 		want := e
@@ -124,8 +125,6 @@ func TestEntriesOfOtherProgramsAreServed(t *testing.T) {
 		"headers that are null":     {[]any{"headers", "null", "data", "1"}, envelope + asJSON + `"data":1`},
 		"headers that are empty":    {[]any{"headers", "{}", "data", "1"}, envelope + asJSON + `"data":1`},
 		"headers in invalid UTF-8":  {[]any{"headers", "{\"a\":\"\xff\"}", "data", "1"}, envelope + asJSON + `"data":1`},
-		"of a later version":        {[]any{"v", "2", "data", "text"}, envelope + asJSON + `"data":"text"`},
-		"our version but no data":   {[]any{"v", "1", "type", "t"}, envelope + `"type":"t",` + asJSON + `"data":{"v":"1","type":"t"}`},
 		"our version but not ours":  {[]any{"v", "1", "temperature", "20"}, envelope + asJSON + `"data":{"v":"1","temperature":"20"}`},
 		"the version in the middle": {[]any{"data", "text", "v", "1"}, envelope + asJSON + `"data":"text"`},
 		"deeper than JSON goes":     {[]any{"data", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)}, envelope + asJSON + `"data":"` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `"`},
@@ -133,14 +132,36 @@ func TestEntriesOfOtherProgramsAreServed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.Del(t.Context(), "log")
 			const id = "1763648000000-7"
-			got, e, ok := decodeEntry("orders", stored(t, c, id, tc.fields))
-			if !ok || got.String() != id {
-				t.Fatalf("the entry %v is not read", got)
+			d, ok := decodeEntry("orders", stored(t, c, id, tc.fields))
+			e := d.event
+			if !ok || d.fault != "" || d.id.String() != id {
+				t.Fatalf("the entry %v is not read: %s", d.id, d.fault)
 			}
 			if text, want := string(e.AppendJSON(nil)), `{"id":"`+id+`",`+tc.want+"}"; text != want {
 				t.Errorf("it is delivered as\n%.500s, want\n%.500s", text, want)
 			}
 		})
+	}
+}
+
+func TestEntriesThatClaimToBeAHubsAndAreNotAreUndecodable(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string][]any{
+		"of a later version":   {"v", "2", "data", "1"},
+		"without data":         {"v", "1", "type", "t"},
+		"cut off data":         {"v", "1", "data", `{"a":`},
+		"data that is a word":  {"v", "1", "data", "oops"},
+		"headers that are one": {"v", "1", "headers", "x", "data", "1"},
+		"empty data":           {"v", "1", "data", ""},
+		"empty headers":        {"v", "1", "headers", "", "data", "1"},
+	} {
+		d, ok := decodeEntry("orders", []any{"1-0", fields})
+		if !ok || d.fault == "" {
+			t.Errorf("%s: it is read as %+v", name, d.event)
+		}
+		if line := d.event.AppendJSON(nil); !json.Valid(line) {
+			t.Errorf("%s: its likeness is %s", name, line)
+		}
 	}
 }
 
@@ -156,7 +177,8 @@ func TestWhateverStandsInALogIsDeliveredAsJSON(t *testing.T) {
 		for i := range fields {
 			fields[i] = texts[i]
 		}
-		_, e, ok := decodeEntry("orders", []any{"1-0", fields})
+		d, ok := decodeEntry("orders", []any{"1-0", fields})
+		e := d.event
 		if !ok {
 			t.Fatal("the entry is not read")
 		}
@@ -180,8 +202,8 @@ func TestWhatIsNoEntryIsPassedOver(t *testing.T) {
 		[]any{"x", []any{"a", "b"}},
 		[]any{nil, nil},
 	} {
-		if id, e, ok := decodeEntry("orders", entry); ok {
-			t.Errorf("%v became %v: %+v", entry, id, e)
+		if d, ok := decodeEntry("orders", entry); ok {
+			t.Errorf("%v became %+v", entry, d)
 		}
 	}
 }
@@ -206,8 +228,8 @@ func TestDeletedEntryIsPassedOver(t *testing.T) {
 	}
 	var read []string
 	for _, entry := range answer[0].([]any)[1].([]any) {
-		if _, e, ok := decodeEntry("orders", entry); ok {
-			read = append(read, e.ID)
+		if d, ok := decodeEntry("orders", entry); ok {
+			read = append(read, d.event.ID)
 		}
 	}
 	if !slices.Equal(read, []string{"2-0"}) {

@@ -16,6 +16,9 @@ import (
 // retryAfter is what clients are told to wait when Redis cannot be reached.
 const retryAfter = time.Second
 
+// errAnswer: a script's answer has not the form that it should have.
+var errAnswer = errors.New("an answer of Redis that is not understood")
+
 // failure turns an error of a Redis call into what a client may read: whether
 // the call certainly had no effect, or may have had.
 func failure(err error, doing string) error {

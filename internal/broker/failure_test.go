@@ -133,8 +133,8 @@ func TestLostGroupIsRecognized(t *testing.T) {
 	for name, err := range map[string]error{
 		"a read of a group that is gone":      c.Do(ctx, "xreadgroup", "group", "x", "c", "streams", "other", ">").Err(),
 		"a read of a stream that is gone":     c.Do(ctx, "xreadgroup", "group", "g", "c", "streams", "gone", ">").Err(),
-		"a script over a group that is gone":  c.Do(ctx, "eval", ackSource, 1, "other", "x", "1-0").Err(),
-		"a script over a stream that is gone": c.Do(ctx, "eval", ackSource, 1, "gone", "g", "1-0").Err(),
+		"a script over a group that is gone":  c.Do(ctx, "eval", ackScript.source, 8, "other", "b", "c", "d", "e", "f", "g", "h", "x", "1-0").Err(),
+		"a script over a stream that is gone": c.Do(ctx, "eval", ackScript.source, 8, "gone", "b", "c", "d", "e", "f", "g", "h", "g", "1-0").Err(),
 	} {
 		if !isNoGroup(err) {
 			t.Errorf("%s is answered %v, which is not seen as a lost group", name, err)

@@ -46,7 +46,7 @@ func (f *fan) deliver(channel, payload string) {
 
 // lost tells the subscribers of a channel that messages may have been missed.
 func (f *fan) lost(name string) {
-	f.each(name, func(s *subscriber) { s.pushGap(hub.Gap{Channel: name, Reason: "redis_reconnect"}) })
+	f.each(name, func(s *subscriber) { s.pushGap(hub.Gap{Channel: name, Reason: hub.GapReconnect}) })
 }
 
 func (f *fan) each(name string, do func(*subscriber)) {

@@ -16,7 +16,7 @@ func (s *sink) recordFloor(st *sinkStream, now time.Time) {
 		return
 	}
 	st.moved, st.floorAt = false, now.Add(floorInterval)
-	cmd := floorScript.call([]string{st.log, st.key}, s.name)
+	cmd := floorScript.call(st.keys, s.name)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 128}, func() {
 		st.moved = st.moved || cmd.Err() != nil
 	})

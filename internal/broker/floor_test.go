@@ -10,35 +10,20 @@ import (
 	"eventhub/internal/redistest"
 )
 
-// receive waits until a consumer was given n events.
-func receive(t *testing.T, c hub.Consumer, n int) []hub.Event {
-	t.Helper()
-	var events []hub.Event
-	timeout := time.After(patience)
-	for {
-		more, err := c.Take()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if events = append(events, more...); len(events) >= n {
-			return events
-		}
-		if len(more) > 0 {
-			continue
-		}
-		select {
-		case <-c.Ready():
-		case <-timeout:
-			t.Fatalf("%d events came, want %d", len(events), n)
-		}
+// settlement acknowledges events.
+func settlement(stream string, ids []hub.ID) hub.Settlement {
+	s := hub.Settlement{Stream: stream}
+	for _, id := range ids {
+		s.Receipts = append(s.Receipts, hub.Receipt{ID: id})
 	}
+	return s
 }
 
 // ack acknowledges events and waits for the answer.
 func ack(t *testing.T, c hub.Consumer, stream string, ids ...hub.ID) {
 	t.Helper()
 	answered := make(chan error, 1)
-	if err := c.Ack(stream, ids, func(_ hub.AckResult, err error) { answered <- err }); err != nil {
+	if err := c.Settle(settlement(stream, ids), func(_ hub.Settled, err error) { answered <- err }); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -61,8 +46,11 @@ func TestFloorNeverPassesAnEventThatIsOwed(t *testing.T) {
 		t.Fatal(err)
 	}
 	owed := ids[0]
-	holder := consume(t, one, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, From: "oldest", Prefetch: 10, AckWait: time.Hour})
-	receive(t, holder, 3)
+	holder := consume(t, one, hub.ConsumerSpec{
+		Sink: "billing", Streams: []string{"orders"}, Prefetch: 10,
+		Settings: hub.SinkSettings{hub.SettingFrom: "oldest", hub.SettingAckWait: "1h"},
+	})
+	take(t, holder, 3)
 
 	destroy := func() {
 		t.Helper()
@@ -88,17 +76,17 @@ func TestFloorNeverPassesAnEventThatIsOwed(t *testing.T) {
 	// The other hub makes the lost group again; this one does not hear of it, and
 	// goes on acknowledging what it was given before.
 	destroy()
-	consume(t, two, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 1}).Pause()
+	consume(t, two, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 1}).Stop()
 	before = recorded()
 	ack(t, holder, "orders", ids[1])
 	await(before + 1)
 
 	destroy()
 	again := consume(t, one, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 10})
-	holder.Pause()
+	holder.Stop()
 	var got []string
 	for !slices.Contains(got, owed.String()) {
-		for _, e := range receive(t, again, 1) {
+		for _, e := range take(t, again, 1) {
 			got = append(got, e.ID)
 		}
 	}

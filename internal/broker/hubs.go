@@ -89,6 +89,7 @@ func (b *Broker) beat(ctx context.Context) {
 	told := false // of consumers, so that there is something to take back
 	for i := 0; ; i++ {
 		b.heartbeat(ctx)
+		b.reloadChanged(ctx)
 		if i%consumersAge == 0 {
 			told = b.tellConsumers(ctx, told)
 		}
@@ -176,8 +177,12 @@ func (b *Broker) ownConsumers(name string) []hub.ConsumerStatus {
 		if name != "" && c.spec.Sink != name {
 			continue
 		}
+		transport := "websocket"
+		if c.pull {
+			transport = "http"
+		}
 		list = append(list, hub.ConsumerStatus{
-			Sink: c.spec.Sink, Consumer: c.spec.Label, Hub: b.name, Transport: "websocket",
+			Sink: c.spec.Sink, Consumer: c.spec.Label, Hub: b.name, Transport: transport,
 			InFlight: c.Held(), ConnectedSince: c.since.UTC().Truncate(time.Millisecond),
 		})
 	}

@@ -31,8 +31,8 @@ func consume(t *testing.T, b interface {
 		defer cancel()
 		c.Close(ctx, false)
 	})
-	if events, err := c.Take(); err != nil || len(events) != 0 {
-		t.Fatalf("a new consumer was given %d events (%v)", len(events), err)
+	if d, err := c.Take(); err != nil || len(d.Events) != 0 {
+		t.Fatalf("a new consumer was given %d events (%v)", len(d.Events), err)
 	}
 	return c
 }
@@ -122,8 +122,8 @@ func TestIdleSinksCostAlmostNothing(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the event does not come")
 	}
-	if events, err := consumers[250].Take(); err != nil || len(events) != 1 {
-		t.Errorf("there are %d events (%v)", len(events), err)
+	if d, err := consumers[250].Take(); err != nil || len(d.Events) != 1 {
+		t.Errorf("there are %d events (%v)", len(d.Events), err)
 	}
 }
 
@@ -141,7 +141,8 @@ func TestForeignEntryReachesAnIdleSink(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the event does not come")
 	}
-	events, err := consumer.Take()
+	d, err := consumer.Take()
+	events := d.Events
 	if err != nil || len(events) != 1 || string(events[0].Data) != `{"total":"1"}` || events[0].Attempt != 1 {
 		t.Errorf("the events are %+v (%v)", events, err)
 	}

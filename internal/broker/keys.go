@@ -9,18 +9,23 @@ type keys struct{ prefix string }
 // log is the stream itself, with one consumer group per sink.
 func (k keys) log(stream string) string { return k.prefix + "{" + stream + "}:log" }
 
-// sinkState is a hash: per sink and stream, the recorded cursor and counters.
-func (k keys) sinkState(stream, sink string) string {
-	return k.prefix + "{" + stream + "}:sink:" + sink
+// of is all that a sink has in a stream, in the order of scripts/prelude.lua,
+// which says what each is.
+func (k keys) of(sink, stream string) []string {
+	of := func(what string) string { return k.prefix + "{" + stream + "}:" + what + ":" + sink }
+	return []string{
+		k.log(stream), of("retry"), of("sink"), of("side"), of("times"), of("dead"), of("deadids"), of("turn"),
+	}
 }
 
-// retry is a sorted set: ids that nobody holds, by the time they are due.
-func (k keys) retry(stream, sink string) string {
-	return k.prefix + "{" + stream + "}:retry:" + sink
-}
+// dead is a stream: the dead letters of a sink in a stream.
+func (k keys) dead(sink, stream string) string { return k.prefix + "{" + stream + "}:dead:" + sink }
 
 // sink is a hash: the settings of a sink, and one field per stream of it.
 func (k keys) sink(name string) string { return k.prefix + "sink:" + name }
+
+// changes is a counter: it grows when the settings of any sink have changed.
+func (k keys) changes() string { return k.prefix + "changes" }
 
 // sinks is a set: the names of all sinks.
 func (k keys) sinks() string { return k.prefix + "sinks" }

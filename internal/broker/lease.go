@@ -10,7 +10,9 @@ import (
 // group's pending list); this is what credit and fencing go by.
 type lease struct {
 	attempt int
-	until   time.Time
+	since   time.Time // it was handed over, or extended
+	size    int       // about, in bytes
+	marked  bool      // Redis remembers more of it than that it is pending
 }
 
 // attachment is one consumer on one stream. The sink's run owns it.
@@ -18,6 +20,10 @@ type attachment struct {
 	consumer *consumer
 	stream   *sinkStream
 	leases   map[hub.ID]lease
+	muted    bool   // the consumer wants no more of the stream
+	met      uint64 // the stream's looks when it came
+
+	read, reclaimed bool // of a pull: since it came, a look has found nothing more
 }
 
 // end takes an event out of the consumer's hands; false when it wasn't there.
@@ -26,6 +32,8 @@ func (a *attachment) end(id hub.ID) (lease, bool) {
 	if ok {
 		delete(a.leases, id)
 		a.consumer.held.Add(-1)
+		a.consumer.bytes -= l.size
+		a.consumer.tight = false
 		a.stream.leased--
 	}
 	return l, ok
@@ -36,33 +44,44 @@ func (a *attachment) grant(id hub.ID, l lease) {
 	a.end(id) // it counts once, whatever happened in Redis
 	a.leases[id] = l
 	a.consumer.held.Add(1)
+	a.consumer.bytes += l.size
 	a.stream.leased++
-	a.stream.deadlines.push(deadline{a, id, l.attempt, l.until})
+	a.stream.deadlines.push(deadline{a, id, l.since})
 }
 
-// deadlines lists when leases end, soonest first: all of a stream are equally
-// long. What ended otherwise stays in it until it comes to the front or the
-// list is mostly that.
+// restart lets a lease begin anew.
+func (a *attachment) restart(id hub.ID, since time.Time, marked bool) {
+	l, ok := a.leases[id]
+	if !ok {
+		return
+	}
+	l.since, l.marked = since, l.marked || marked
+	a.leases[id] = l
+	a.stream.deadlines.push(deadline{a, id, since})
+}
+
+// deadlines lists leases by when they began, and so by when they end: all of a
+// stream are equally long. What ended otherwise stays in it until it comes to the
+// front or the list is mostly that.
 type deadlines struct {
 	list []deadline
 	head int // of list
 }
 
 type deadline struct {
-	holder  *attachment
-	id      hub.ID
-	attempt int
-	until   time.Time
+	holder *attachment
+	id     hub.ID
+	since  time.Time
 }
 
 func (d deadline) live() bool {
 	l, ok := d.holder.leases[d.id]
-	return ok && l == lease{d.attempt, d.until} // not a later one of the same attempt
+	return ok && l.since.Equal(d.since) // not a later one
 }
 
 func (ds *deadlines) push(d deadline) { ds.list = append(ds.list, d) }
 
-// next is the first deadline of a lease that has not ended.
+// next is the first of a lease that has not ended.
 func (ds *deadlines) next() (deadline, bool) {
 	for ; ds.head < len(ds.list); ds.head++ {
 		if d := ds.list[ds.head]; d.live() {

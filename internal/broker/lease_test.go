@@ -28,7 +28,7 @@ type failer interface {
 type heldLease struct {
 	holder *attachment
 	id     hub.ID
-	until  time.Time
+	since  time.Time
 }
 
 const leaseTime = 10 * time.Second
@@ -48,16 +48,15 @@ func (m *leaseModel) find(id hub.ID) int {
 // grant delivers an event that nobody holds.
 func (m *leaseModel) grant(holder *attachment, id hub.ID) {
 	m.attempts[id]++
-	until := m.now.Add(leaseTime)
-	holder.grant(id, lease{attempt: m.attempts[id], until: until})
-	m.held = append(m.held, heldLease{holder, id, until})
+	holder.grant(id, lease{attempt: m.attempts[id], since: m.now})
+	m.held = append(m.held, heldLease{holder, id, m.now})
 }
 
 // end ends whatever lease there is.
 func (m *leaseModel) end(t failer, holder *attachment, id hub.ID) {
 	i := slices.IndexFunc(m.held, func(h heldLease) bool { return h.id == id && h.holder == holder })
 	l, ok := holder.end(id)
-	if ok != (i >= 0) || ok && (l.attempt != m.attempts[id] || !l.until.Equal(m.held[i].until)) {
+	if ok != (i >= 0) || ok && (l.attempt != m.attempts[id] || !l.since.Equal(m.held[i].since)) {
 		t.Fatalf("ending %v gave %+v, %t", id, l, ok)
 	}
 	if ok {
@@ -70,7 +69,7 @@ func (m *leaseModel) expire(t failer) {
 	var got, want []hub.ID
 	for {
 		d, ok := m.stream.deadlines.next()
-		if !ok || d.until.After(m.now) {
+		if !ok || d.since.Add(leaseTime).After(m.now) {
 			break
 		}
 		d.holder.end(d.id)
@@ -78,7 +77,7 @@ func (m *leaseModel) expire(t failer) {
 	}
 	m.stream.deadlines.compact(m.stream.leased)
 	m.held = slices.DeleteFunc(m.held, func(h heldLease) bool {
-		if h.until.After(m.now) {
+		if h.since.Add(leaseTime).After(m.now) {
 			return false
 		}
 		want = append(want, h.id)
@@ -98,8 +97,8 @@ func (m *leaseModel) check(t failer) {
 	switch {
 	case ok != (len(m.held) > 0):
 		t.Fatalf("there is a deadline: %t, of %d leases", ok, len(m.held))
-	case ok && (d.id != m.held[0].id || !d.until.Equal(m.held[0].until) || d.holder != m.held[0].holder):
-		t.Fatalf("the next deadline is of %v at %s, want %v at %s", d.id, d.until, m.held[0].id, m.held[0].until)
+	case ok && (d.id != m.held[0].id || !d.since.Equal(m.held[0].since) || d.holder != m.held[0].holder):
+		t.Fatalf("the first lease is of %v since %s, want %v since %s", d.id, d.since, m.held[0].id, m.held[0].since)
 	case m.stream.leased != len(m.held):
 		t.Fatalf("%d leases are counted, want %d", m.stream.leased, len(m.held))
 	}

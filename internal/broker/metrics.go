@@ -69,19 +69,28 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 type sinkCollector struct{ broker *Broker }
 
 // scrapeTimeout bounds a scrape while Redis does not answer.
-const scrapeTimeout = 2 * time.Second
+const (
+	scrapeTimeout = 2 * time.Second
+	// scrapeCount bounds the events that are counted for it, where Redis does not
+	// know a lag: a lag beyond is left out.
+	scrapeCount = 100_000
+)
 
 var (
-	sinkLabels  = []string{"sink", "stream"}
-	lagDesc     = prometheus.NewDesc("hub_sink_lag", "Events of the stream not yet delivered to the sink.", sinkLabels, nil)
-	pendingDesc = prometheus.NewDesc("hub_sink_pending", "Events delivered to the sink and not acknowledged.", sinkLabels, nil)
-	oldestDesc  = prometheus.NewDesc("hub_sink_oldest_pending_seconds", "Age of the sink's oldest unacknowledged event.", sinkLabels, nil)
+	sinkLabels      = []string{"sink", "stream"}
+	lagDesc         = prometheus.NewDesc("hub_sink_lag", "Events of the stream not yet delivered to the sink.", sinkLabels, nil)
+	pendingDesc     = prometheus.NewDesc("hub_sink_pending", "Events delivered to the sink and not acknowledged.", sinkLabels, nil)
+	redeliveredDesc = prometheus.NewDesc("hub_sink_redelivered_total", "Deliveries beyond an event's first, over all hubs.", sinkLabels, nil)
+	deadDesc        = prometheus.NewDesc("hub_sink_dead_letters", "Events that the sink has given up on.", sinkLabels, nil)
+	oldestDesc      = prometheus.NewDesc("hub_sink_oldest_pending_seconds", "Age of the sink's oldest unacknowledged event.", sinkLabels, nil)
 )
 
 func (*sinkCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- lagDesc
 	ch <- pendingDesc
 	ch <- oldestDesc
+	ch <- redeliveredDesc
+	ch <- deadDesc
 }
 
 func (c *sinkCollector) Collect(ch chan<- prometheus.Metric) {
@@ -92,9 +101,10 @@ func (c *sinkCollector) Collect(ch chan<- prometheus.Metric) {
 		return // /readyz tells
 	}
 	rows := 0 // of sinks and streams
+	budget := int64(scrapeCount)
 	for _, sink := range sinks {
-		config, err := c.broker.config(ctx, sink)
-		for _, stream := range config.Streams {
+		stored, err := c.broker.settings(ctx, sink)
+		for _, stream := range stored.config.Streams {
 			var f hub.SinkStreamStatus
 			if f, err = c.broker.figures(ctx, sink, stream); err != nil || rows == c.broker.opts.TopSinks {
 				break
@@ -103,11 +113,20 @@ func (c *sinkCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge := func(desc *prometheus.Desc, value float64) {
 				ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, sink, stream)
 			}
-			if f.Lag != unknownLag { // a scrape must not count
+			if f.Lag == unknownLag && budget > 0 {
+				count, exact, err := c.broker.countLag(ctx, sink, stream, budget)
+				budget -= count
+				if err == nil && exact {
+					f.Lag = count
+				}
+			}
+			if f.Lag != unknownLag {
 				gauge(lagDesc, float64(f.Lag))
 			}
 			gauge(pendingDesc, float64(f.Pending))
 			gauge(oldestDesc, f.OldestPending.Seconds())
+			gauge(deadDesc, float64(f.DeadLetters))
+			ch <- prometheus.MustNewConstMetric(redeliveredDesc, prometheus.CounterValue, float64(f.Redelivered), sink, stream)
 		}
 		if err != nil && ctx.Err() != nil {
 			return // the rest would fail alike

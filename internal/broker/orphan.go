@@ -21,10 +21,13 @@ func (s *sink) findOrphans(st *sinkStream) {
 		return
 	}
 	st.orphans, st.reading = false, true
-	cmd := command("xpending", st.log, s.name, "-", "+", orphanEvents, s.broker.name)
-	s.submit(st, &op{cmds: []redis.Cmder{cmd}, reply: 64 * orphanEvents}, func() {
+	cmd := command("xpending", st.log(), s.name, "-", "+", orphanEvents, s.broker.name)
+	side := command("xpending", st.keys[3], s.name, "-", "+", orphanEvents, s.broker.name)
+	s.submit(st, &op{cmds: []redis.Cmder{cmd, side}, reply: 64 * orphanEvents}, func() {
 		st.reading = false
 		entries, err := cmd.Slice()
+		redriven, _ := side.Slice() // mostly there is none, so no group
+		entries = append(entries, redriven...)
 		if isNoGroup(err) {
 			s.lost(st, err)
 			return
@@ -35,7 +38,7 @@ func (s *sink) findOrphans(st *sinkStream) {
 			return
 		}
 		if back := st.unknown(entries); len(back) > 0 {
-			s.release(st, back, func(hub.AckResult, error) {})
+			s.release(st, release{holder: s.broker.name, back: back}, nil)
 		}
 	})
 }
@@ -52,7 +55,7 @@ func (st *sinkStream) unknown(entries []any) []handback {
 		if err != nil || st.holds(id) {
 			continue
 		}
-		back = append(back, handback{id: id, attempt: int(number(fields[3]))})
+		back = append(back, handback{id: id, attempt: int(number(fields[3])), wait: waitFree})
 	}
 	return back
 }

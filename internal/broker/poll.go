@@ -12,22 +12,28 @@ import (
 // every second. On Cluster each stream needs its own, so they take turns. A stream
 // of which all readers know that there is more is left out, as the answer has an
 // event of each.
+//
+// It also finds groups that are gone, of some sinks in turn: of a sink where
+// nothing happens, nobody else would notice before the next event.
 const (
 	pollInterval = time.Second
 	pollStreams  = 64 // of one XREAD
 	pollCluster  = 20 // streams a second
+	pollGroups   = 10 // groups a second
 )
 
 func (b *Broker) poll(ctx context.Context) {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
-	turn := 0
+	turn, groups := 0, 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+		b.pollGroups(ctx, groups)
+		groups += pollGroups
 		streams, lasts := b.polled()
 		if len(streams) == 0 {
 			continue
@@ -56,6 +62,20 @@ func (b *Broker) polled() (streams []string, lasts []hub.ID) {
 		}
 	}
 	return streams, lasts
+}
+
+// pollGroups asks for the groups of some sinks in use here, from one on.
+func (b *Broker) pollGroups(ctx context.Context, from int) {
+	watchers := b.watching()
+	for i := range min(pollGroups, len(watchers)) {
+		w := watchers[(from+i)%len(watchers)]
+		key := b.keys.log(w.stream)
+		err := b.work(ctx, key, command("xpending", key, w.sink.name))
+		if !isNoGroup(err) {
+			continue
+		}
+		b.at(w.sink.name, w.stream, func(s *sink, st *sinkStream) { s.lost(st, err) })
+	}
 }
 
 func (b *Broker) pollOnce(ctx context.Context, streams []string, lasts []hub.ID) {

@@ -31,34 +31,36 @@ func (s *sink) foreignLook() time.Duration {
 
 // reclaim runs the script for consumers that wait for events.
 func (s *sink) reclaim(st *sinkStream, now time.Time) {
-	plan := s.plan(st, st.weight.limit(reclaimEvents))
-	if len(plan) == 0 {
+	p := s.plan(st, st.weight.limit(reclaimEvents))
+	if len(p.shares) == 0 {
 		return // who becomes hungry wakes run, and reclaimAt has passed
 	}
 	st.reclaiming = true
+	st.looks++
+	p.look = st.looks
 	st.reclaimAt = now.Add(idleLook + rand.N(idleLook)) // spread, as many sinks may start together
 	if now.Before(st.doubt) {
 		st.lookAt(st.doubt)
 	}
-	args := []any{s.name, s.broker.name, planned(plan), s.held().Milliseconds()}
+	args := []any{s.name, p.holder, p.events(), s.foreign().Milliseconds(), s.config.MaxDeliveries, s.delays}
 	args = append(args, s.broker.alive.args()...)
-	cmd := reclaimScript.call([]string{st.log, st.retry, st.key}, args...)
-	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: planned(plan) * st.weight.average}, func() {
+	cmd := reclaimScript.call(st.keys, args...)
+	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: p.events() * st.weight.average}, func() {
 		st.reclaiming = false
-		s.onReclaim(st, cmd, plan)
+		s.onReclaim(st, cmd, p)
 	})
 }
 
-func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
+func (s *sink) onReclaim(st *sinkStream, cmd once, p plan) {
 	answer, err := cmd.Slice()
 	now := time.Now()
 	if isNoGroup(err) {
-		release(plan)
+		p.release()
 		s.lost(st, err)
 		return
 	}
 	if err != nil || len(answer) != 4 {
-		release(plan)
+		p.release()
 		st.lookAt(now)
 		s.unanswered(st)
 		s.fails(st, "reclaiming", err)
@@ -66,45 +68,57 @@ func (s *sink) onReclaim(st *sinkStream, cmd once, plan []share) {
 	}
 	s.succeeds(st)
 	entries, _ := answer[0].([]any)
-	held, _ := answer[1].(int64)
-	due, _ := answer[2].(int64)
+	own := number(answer[3])
+	held := number(answer[1])
+	if p.holder == pullName {
+		held += own
+	}
 	if held > 0 {
 		st.lookAt(now.Add(s.foreignLook()))
 	}
-	if due >= 0 {
+	if due := number(answer[2]); due >= 0 {
 		st.lookAt(now.Add(time.Duration(due) * time.Millisecond))
 	}
-	if len(entries) == planned(plan) {
+	full := len(entries) == p.events()
+	if full {
 		st.lookAt(now) // there may be more
 	}
-	s.deliver(st, s.reclaimed(st, entries), plan)
-	if own, _ := answer[3].(int64); int(own) > st.leased {
+	s.deliver(st, s.reclaimed(st, entries), p)
+	if p.holder != pullName && int(own) > st.leased {
 		s.doubts(st) // a read may be on its way, or its answer lost
 	}
+	s.looked(st, p.look, false, !full)
 }
 
-// reclaimed reads the script's entries, and ends what this hub still believed
-// of them.
+// reclaimed reads entries that a script took over, and ends what this hub still
+// believed of them.
 func (s *sink) reclaimed(st *sinkStream, entries []any) []delivery {
 	deliveries := make([]delivery, 0, len(entries))
 	again := 0
 	for _, entry := range entries {
-		triple, _ := entry.([]any)
-		id, e, ok := decodeEntry(st.name, entry)
-		if !ok || len(triple) != 3 {
+		fields, _ := entry.([]any)
+		d, ok := decodeEntry(st.name, entry)
+		if !ok || len(fields) < 3 {
 			continue
 		}
-		attempt, _ := triple[2].(int64)
-		e.Attempt = int(attempt)
-		if attempt > 1 {
+		d.event.Attempt = int(number(fields[2]))
+		d.marked = len(fields) > 3
+		if d.event.Attempt > 1 {
 			again++
 		}
 		for _, a := range st.attachments {
-			a.end(id)
+			a.end(d.id)
 		}
-		deliveries = append(deliveries, delivery{id, e})
+		deliveries = append(deliveries, d)
 	}
 	st.weight.read(deliveries)
 	s.broker.metrics.redelivered.Add(float64(again))
 	return deliveries
+}
+
+// lookIn makes sure that a stream is looked at in so many ms, if it is here still.
+func (s *sink) lookIn(stream string, ms int64) {
+	if st := s.streams[stream]; st != nil {
+		st.lookAt(time.Now().Add(time.Duration(ms) * time.Millisecond))
+	}
 }

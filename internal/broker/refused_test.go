@@ -40,12 +40,12 @@ func TestRedisThatRefusesTheHubIsNoSuccess(t *testing.T) {
 		if ids, err := b.Broadcast(t.Context(), "room", batch("x", 1)); err == nil {
 			t.Errorf("a message was broadcast as %v", ids)
 		}
-		if result, err := b.Ack(t.Context(), "billing", "orders", ids); code(err) != hub.CodeUnavailable && code(err) != hub.CodeUnconfirmed {
+		if result, err := b.Settle(t.Context(), "billing", settlement("orders", ids)); code(err) != hub.CodeUnavailable && code(err) != hub.CodeUnconfirmed {
 			t.Errorf("an ack is answered %+v, %v", result, err)
 		}
 	}
 	done := make(chan error, 1)
-	if err := consumer.Ack("orders", ids, func(_ hub.AckResult, err error) { done <- err }); err != nil {
+	if err := consumer.Settle(settlement("orders", ids), func(_ hub.Settled, err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err == nil {

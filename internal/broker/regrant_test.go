@@ -18,8 +18,8 @@ func take(t *testing.T, c hub.Consumer, n int) []hub.Event {
 		if err != nil {
 			t.Fatal(err)
 		}
-		events = append(events, more...)
-		if len(more) == 0 {
+		events = append(events, more.Events...)
+		if len(more.Events) == 0 {
 			select {
 			case <-c.Ready():
 			case <-timeout:
@@ -54,7 +54,7 @@ func TestEventDeliveredAnewAfterALostGroupCountsOnce(t *testing.T) {
 		ids[i], _ = hub.ParseID(e.ID)
 	}
 	done := make(chan error, 1)
-	if err := consumer.Ack("orders", ids, func(_ hub.AckResult, err error) { done <- err }); err != nil {
+	if err := consumer.Settle(settlement("orders", ids), func(_ hub.Settled, err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {

@@ -1,109 +1,143 @@
 package broker
 
 import (
-	"time"
+	"context"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/hub"
 )
 
-// closeBackoff is the delay before an event comes again that was in the hands of
-// a consumer whose connection ended, from the second time on: at once the first
-// time, but a consumer that an event kills must not take the sink down with it.
-const closeBackoff = time.Second
+// The reasons of dead letters whose client gave none.
+const (
+	reasonNacked  = "nacked"
+	reasonTimeout = "ack_timeout"
+	reasonClosed  = "connection_closed"
+)
+
+// How long an event that is handed back waits; otherwise so many ms. See
+// scripts/prelude.lua.
+const (
+	waitBackoff = "backoff"
+	waitClose   = "close"
+	waitFree    = "free" // it was not really delivered: no attempt, no delay
+	waitDead    = "dead" // for ever: it is a dead letter
+)
 
 // handback is one event on its way back to nobody.
 type handback struct {
 	id      hub.ID
-	attempt int
-	delay   time.Duration
-	counts  bool // this delivery is an attempt
+	attempt int // 0: whichever
+	wait    string
 }
 
-// nack hands back what the consumer holds of ids; other ids are stale.
-func (s *sink) nack(c *consumer, stream string, receipts []hub.Receipt, delay time.Duration, done func(hub.AckResult, error)) {
-	a := c.attachments[stream]
-	var back []handback
-	var stale []hub.ID
-	for _, r := range receipts {
-		var l lease
-		held := false
-		if a != nil {
-			l, held = a.leases[r.ID]
+// release is why events are handed back, and by whom.
+type release struct {
+	holder string // that must have them; "": whoever does
+	reason string
+	label  string // of the last consumer; "": the holder
+	back   []handback
+}
+
+// released is what Redis says of a release.
+type released struct {
+	result  hub.Settled
+	waiting bool // some of them are delivered again
+	held    holders
+	taken   []string // of those behind, in strict order
+	due     int64    // ms until the next waiting event is, -1 for none
+}
+
+// op makes the operation, in bounded pieces.
+func (r release) op(keys []string, sink string, config hub.SinkConfig) (*op, []once) {
+	o := &op{bytes: 48 * len(r.back)}
+	var cmds []once
+	for at := 0; at < len(r.back); at += ackIDs {
+		args := []any{
+			sink, r.holder, r.reason, r.label, config.MaxDeliveries, delaysOf(config.Backoff),
+			flag(config.Order == hub.OrderStrict),
 		}
-		if !held || r.Attempt != 0 && r.Attempt != l.attempt {
-			stale = append(stale, r.ID)
-			continue
+		for _, h := range r.back[at:min(at+ackIDs, len(r.back))] {
+			args = append(args, h.id.String(), h.attempt, h.wait)
 		}
-		a.end(r.ID)
-		back = append(back, handback{id: r.ID, attempt: l.attempt, delay: delay, counts: true})
+		cmd := releaseScript.call(keys, args...)
+		cmds, o.cmds = append(cmds, cmd), append(o.cmds, redis.Cmder(cmd))
 	}
-	if len(back) == 0 {
-		if done != nil {
-			done(hub.AckResult{Stale: stale}, nil)
+	return o, cmds
+}
+
+// answer reads what Redis has answered.
+func (r release) answer(cmds []once) (released, error) {
+	done := released{held: holders{}, due: -1}
+	i := 0
+	for _, cmd := range cmds {
+		answer, err := cmd.Slice()
+		if err == nil && len(answer) != 4 {
+			err = errAnswer
 		}
-		return
+		if err != nil {
+			return done, err
+		}
+		results, _ := answer[0].([]any)
+		for j, holder := range words(answer[1]) {
+			id := r.back[i].id
+			switch outcome := number(results[j]); outcome {
+			case 1, 2:
+				done.result.Done = append(done.result.Done, id)
+				done.waiting = done.waiting || outcome == 1
+				done.held[holder] = append(done.held[holder], id.String())
+			case 0:
+				done.result.NotPending = append(done.result.NotPending, id)
+			default:
+				done.result.Stale = append(done.result.Stale, id)
+			}
+			i++
+		}
+		if taken := words(answer[2]); len(taken) > 0 {
+			done.held[taken[0]] = append(done.held[taken[0]], taken[1:]...)
+			done.taken = append(done.taken, taken[1:]...)
+		}
+		done.due = number(answer[3])
 	}
-	s.release(a.stream, back, func(result hub.AckResult, err error) {
-		result.Stale = append(stale, result.Stale...)
-		if done != nil {
-			done(result, err)
-		}
-	})
+	return done, nil
 }
 
 // release hands events of this hub back to Redis, whence anyone can claim them
 // when they are due. On failure they stay pending, and come back after ack_wait.
-func (s *sink) release(st *sinkStream, back []handback, then func(hub.AckResult, error)) {
-	o := &op{bytes: 48 * len(back)}
-	var cmds []once
-	for at := 0; at < len(back); at += ackIDs {
-		args := []any{s.name, s.broker.name}
-		for _, h := range back[at:min(at+ackIDs, len(back))] {
-			counts := "0"
-			if h.counts {
-				counts = "1"
-			}
-			args = append(args, h.id.String(), h.attempt, h.delay.Milliseconds(), counts)
-		}
-		cmd := releaseScript.call([]string{st.log, st.retry}, args...)
-		cmds, o.cmds = append(cmds, cmd), append(o.cmds, redis.Cmder(cmd))
+func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error)) {
+	if then == nil {
+		then = func(hub.Settled, error) {}
 	}
+	o, cmds := r.op(st.keys, s.name, s.config)
+	st.releasing++
 	s.submit(st, o, func() {
-		var result hub.AckResult
-		var err error
-		i, now := 0, time.Now()
-		for _, cmd := range cmds {
-			var outcomes []int64
-			if outcomes, err = cmd.Int64Slice(); isNoGroup(err) {
-				s.lost(st, err)
-				result, err = hub.AckResult{NotPending: idsOf(back)}, nil
-				break
-			}
-			if err != nil {
-				err = failure(err, "handing events back")
-				s.doubts(st)
-				break
-			}
-			for _, outcome := range outcomes {
-				switch outcome {
-				case 1:
-					result.Done = append(result.Done, back[i].id)
-					s.lookAt(st.name, now.Add(back[i].delay))
-				case 0:
-					result.NotPending = append(result.NotPending, back[i].id)
-				default:
-					result.Stale = append(result.Stale, back[i].id)
-				}
-				i++
-			}
+		st.releasing--
+		done, err := r.answer(cmds)
+		if isNoGroup(err) {
+			s.lost(st, err)
+			then(hub.Settled{NotPending: idsOf(r.back)}, nil)
+			return
 		}
-		if len(result.Done) > 0 && !s.wanted(st) {
-			s.tellDue(st)
+		if err != nil {
+			s.doubts(st)
+			then(hub.Settled{}, failure(err, "handing events back"))
+			return
 		}
-		then(result, err)
+		s.discharge(st, done.taken)
+		s.due(st, done)
+		then(done.result, nil)
 	})
+}
+
+// due has this hub, or another, look in time for what waits now.
+func (s *sink) due(st *sinkStream, done released) {
+	if done.due >= 0 {
+		s.lookIn(st.name, done.due)
+	}
+	if done.waiting && !s.wanted(st) {
+		s.tellDue(st)
+	}
 }
 
 func idsOf(back []handback) []hub.ID {
@@ -114,73 +148,101 @@ func idsOf(back []handback) []hub.ID {
 	return ids
 }
 
-// remove lets a consumer go: the acks that it sent go out first, then what it
-// still holds is handed back. then runs when Redis has answered.
-func (s *sink) remove(c *consumer, drain bool, then func()) {
-	untaken := c.untaken()
-	waiting := 1
-	finish := func(hub.AckResult, error) {
-		if waiting--; waiting == 0 {
-			then()
+// nack hands back what the consumer holds of the receipts; others are stale.
+func (s *sink) nack(c *consumer, a *attachment, settlement hub.Settlement, done func(hub.Settled, error)) {
+	wait := waitOf(settlement)
+	r := release{holder: s.broker.name, reason: reasonOf(settlement), label: c.spec.Label}
+	var stale []hub.ID
+	for _, receipt := range settlement.Receipts {
+		l, held := a.lease(receipt)
+		if !held {
+			stale = append(stale, receipt.ID)
+			continue
 		}
+		a.end(receipt.ID)
+		r.back = append(r.back, handback{id: receipt.ID, attempt: l.attempt, wait: wait})
 	}
-	for i, other := range s.consumers {
-		if other == c {
-			s.consumers = append(s.consumers[:i:i], s.consumers[i+1:]...)
-			break
-		}
-	}
-	for _, a := range c.attachments {
-		st := a.stream
-		delete(st.attachments, c)
-		var back []handback
-		for id, l := range a.leases {
-			_, unseen := untaken[st.name+" "+id.String()]
-			h := handback{id: id, attempt: l.attempt, counts: !drain && !unseen}
-			if h.counts && l.attempt > 1 {
-				h.delay = closeBackoff
-			}
-			back = append(back, h)
-			a.end(id)
-		}
-		// The acks that wait go first, and in the same lane; whether others are
-		// under way does not matter now.
-		st.acking = false
-		s.flush(st, nil)
-		if len(back) > 0 {
-			waiting++
-			s.release(st, back, finish)
-		}
-		if len(st.attachments) == 0 {
-			s.broker.unwatch(st)
-			s.discard(st)
-		}
-	}
-	finish(hub.AckResult{}, nil)
-}
-
-// discard forgets a stream that no consumer here reads any more.
-func (s *sink) discard(st *sinkStream) {
-	delete(s.streams, st.name)
-	// Others may have to look in its place, for what was handed back and is due
-	// later.
-	s.tellDue(st)
-}
-
-// tellDue tells other hubs that something of the stream can be claimed, now or
-// later.
-func (s *sink) tellDue(st *sinkStream) {
-	s.broker.notify(s.broker.keys.bell(), s.broker.name+" "+bellDue+" "+s.name+" "+st.name)
-}
-
-// returnUntaken hands back events that were read for a consumer that has left.
-func (s *sink) returnUntaken(st *sinkStream, deliveries []delivery) {
-	if len(deliveries) == 0 {
+	if len(r.back) == 0 {
+		done(hub.Settled{Stale: stale}, nil)
 		return
 	}
-	back := make([]handback, len(deliveries))
-	for i, d := range deliveries {
-		back[i] = handback{id: d.id, attempt: d.event.Attempt}
+	s.release(a.stream, r, func(result hub.Settled, err error) {
+		result.Stale = append(result.Stale, stale...)
+		done(result, err)
+	})
+}
+
+// lease finds what a receipt is for; a may be nil.
+func (a *attachment) lease(r hub.Receipt) (lease, bool) {
+	if a == nil {
+		return lease{}, false
 	}
-	s.release(st, back, func(hub.AckResult, error) {})
+	l, held := a.leases[r.ID]
+	return l, held && (r.Attempt == 0 || r.Attempt == l.attempt)
+}
+
+// discharge ends the leases of events that
+// failed: it is delivered again after that.
+func (s *sink) discharge(st *sinkStream, ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	gone := make(map[eventName]struct{}, len(ids))
+	for _, text := range ids {
+		gone[eventName{st.name, text}] = struct{}{}
+		if id, err := hub.ParseID(text); err == nil {
+			for _, a := range st.attachments {
+				a.end(id)
+			}
+		}
+	}
+	for c := range st.attachments {
+		c.drop(func(e eventName) bool {
+			_, is := gone[e]
+			return is
+		})
+	}
+}
+
+func waitOf(settlement hub.Settlement) string {
+	switch {
+	case settlement.DeadLetter:
+		return waitDead
+	case settlement.Delay != nil:
+		return strconv.FormatInt(settlement.Delay.Milliseconds(), 10)
+	}
+	return waitBackoff
+}
+
+func reasonOf(settlement hub.Settlement) string {
+	if settlement.Reason != "" {
+		return settlement.Reason
+	}
+	return reasonNacked
+}
+
+// nack hands events back, whoever holds them.
+func (b *Broker) nack(ctx context.Context, sink string, settlement hub.Settlement, config hub.SinkConfig) (hub.Settled, error) {
+	r := release{reason: reasonOf(settlement)}
+	for _, receipt := range settlement.Receipts {
+		r.back = append(r.back, handback{id: receipt.ID, attempt: receipt.Attempt, wait: waitOf(settlement)})
+	}
+	keys := b.keys.of(sink, settlement.Stream)
+	o, cmds := r.op(keys, sink, config)
+	if err := b.working.do(ctx, keys[0], o); err != nil {
+		return hub.Settled{}, failure(err, "handing events back")
+	}
+	done, err := r.answer(cmds)
+	if isNoGroup(err) {
+		return hub.Settled{NotPending: idsOf(r.back)}, nil
+	}
+	if err != nil {
+		return hub.Settled{}, failure(err, "handing events back")
+	}
+	done.held.tell(b, noteEnded, sink, settlement.Stream)
+	if done.waiting {
+		b.due(sink, []string{settlement.Stream})
+		b.tellDue(sink, settlement.Stream)
+	}
+	return done.result, nil
 }

@@ -2,50 +2,56 @@ package broker
 
 import (
 	"crypto/sha1" //nolint:gosec // the name Redis gives a script, no secret
-	_ "embed"
+	"embed"
 	"encoding/hex"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// The scripts are Lua because what they do must happen at once or not at all.
-// Each says its KEYS, ARGV and answer on top.
-var (
-	//go:embed scripts/add.lua
-	addSource string
-	//go:embed scripts/define.lua
-	defineSource string
-	//go:embed scripts/attach.lua
-	attachSource string
-	//go:embed scripts/ack.lua
-	ackSource string
-	//go:embed scripts/release.lua
-	releaseSource string
-	//go:embed scripts/reclaim.lua
-	reclaimSource string
-	//go:embed scripts/floor.lua
-	floorSource string
-	//go:embed scripts/heartbeat.lua
-	heartbeatSource string
-	//go:embed scripts/stats.lua
-	statsSource string
-	//go:embed scripts/count.lua
-	countSource string
+//go:embed scripts/*.lua
+var sources embed.FS
 
-	addScript       = newScript(addSource)
-	defineScript    = newScript(defineSource)
-	attachScript    = newScript(attachSource)
-	ackScript       = newScript(ackSource)
-	releaseScript   = newScript(releaseSource)
-	reclaimScript   = newScript(reclaimSource)
-	floorScript     = newScript(floorSource)
-	heartbeatScript = newScript(heartbeatSource)
-	statsScript     = newScript(statsSource)
-	countScript     = newScript(countSource)
+// The scripts are Lua because what they do must happen at once or not at all.
+// Each says its ARGV and answer on top.
+var (
+	addScript       = load("add")
+	countScript     = load("count")
+	defineScript    = load("define")
+	forgetScript    = load("forget")
+	heartbeatScript = load("heartbeat")
+	touchScript     = load("touch")
+
+	// Those of a sink in a stream, with the keys that prelude.lua names.
+	ackScript     = load("prelude", "ack")
+	ackUpToScript = load("prelude", "ack_up_to")
+	attachScript  = load("prelude", "attach")
+	detachScript  = load("prelude", "detach")
+	extendScript  = load("prelude", "extend")
+	floorScript   = load("prelude", "floor")
+	pendingScript = load("prelude", "pending")
+	reclaimScript = load("prelude", "reclaim")
+	redriveScript = load("prelude", "redrive")
+	releaseScript = load("prelude", "release")
+	statsScript   = load("prelude", "stats")
+	strictScript  = load("prelude", "strict")
+	yieldScript   = load("prelude", "yield")
 )
 
 // script is a Lua script and its SHA-1, the name EVALSHA knows it by.
 type script struct{ source, sha string }
+
+// load joins the files of these names.
+func load(names ...string) script {
+	var source string
+	for _, name := range names {
+		text, err := sources.ReadFile("scripts/" + name + ".lua")
+		if err != nil {
+			panic(err) // a name above is wrong
+		}
+		source += string(text)
+	}
+	return newScript(source)
+}
 
 func newScript(source string) script {
 	sum := sha1.Sum([]byte(source)) //nolint:gosec // as above

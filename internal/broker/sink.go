@@ -17,8 +17,8 @@ import (
 type sink struct {
 	broker *Broker
 	name   string
-	config hub.SinkConfig // as the first consumer here found it
-	refs   int            // consumers here or coming; protected by broker.mu
+	refs   int                            // consumers here or coming; protected by broker.mu
+	known  atomic.Pointer[hub.SinkConfig] // config, for others; written by run
 
 	mu    sync.Mutex // protects the field below
 	inbox []func()   // what others want run to do; each consumer bounds its own
@@ -26,6 +26,12 @@ type sink struct {
 	wake chan struct{} // one slot: inbox, a bell, or a hungry consumer
 
 	// owned by run
+	config    hub.SinkConfig
+	version   uint64      // of config
+	filter    *hub.Filter // by config
+	delays    string      // config.Backoff as the scripts read it
+	gone      bool        // the sink was deleted
+	touchAt   time.Time   // when to tell Redis that it is in use
 	consumers []*consumer
 	streams   map[string]*sinkStream
 	turn      int // which consumer is served first
@@ -34,8 +40,8 @@ type sink struct {
 
 // sinkStream is a sink's place in one of its streams.
 type sinkStream struct {
-	name            string
-	log, retry, key string // keys; key is the sink's state
+	name string
+	keys []string // what it has in Redis; the log is the first
 
 	rung   atomic.Bool // set by anyone: there may be something new
 	behind atomic.Bool // set by run: there is more than its consumers can take
@@ -46,10 +52,13 @@ type sinkStream struct {
 	acks        []pendingAck
 	acking      bool
 	repairing   bool
+	releasing   int    // releases whose end has not been heard
+	looks       uint64 // reads and reclaims that were sent
 	reclaiming  bool
 	reclaimAt   time.Time
 	doubt       time.Time // when to look, whatever else: see doubts
-	orphans     bool      // the answer of a read was lost
+	turn        turn
+	orphans     bool // the answer of a read was lost
 	deadlines   deadlines
 	leased      int
 	weight      weight // of its events
@@ -60,11 +69,10 @@ type sinkStream struct {
 	attachments map[*consumer]*attachment
 }
 
-func newSink(b *Broker, name string, config hub.SinkConfig) *sink {
-	return &sink{
-		broker: b, name: name, config: config,
-		wake: make(chan struct{}, 1), streams: map[string]*sinkStream{},
-	}
+func newSink(b *Broker, name string, settings settings) *sink {
+	s := &sink{broker: b, name: name, wake: make(chan struct{}, 1), streams: map[string]*sinkStream{}}
+	s.adopt(settings)
+	return s
 }
 
 func (s *sink) run() {
@@ -86,6 +94,7 @@ func (s *sink) run() {
 		for _, st := range s.streams {
 			s.serve(st, now)
 		}
+		s.touch(now)
 		if len(s.consumers) == 0 && s.flying == 0 && s.broker.retire(s) {
 			return
 		}
@@ -103,33 +112,56 @@ func (s *sink) post(do func()) {
 
 func (s *sink) poke() { wake(s.wake) }
 
-// held is the time after which an event is free again, counted from when it was
-// read. It is a little longer than ack_wait because reading comes a little
-// before handing over: a lease never ends early.
-func (s *sink) held() time.Duration { return s.config.AckWait + s.config.AckWait/20 }
+// log is the stream itself.
+func (st *sinkStream) log() string { return st.keys[0] }
+
+// streamNames are those that the sink is attached to.
+func (s *sink) streamNames() []string { return s.known.Load().Streams }
+
+// grace is how much longer than ack_wait a lease may last: what is handed over
+// later than this after it was read is stamped anew, so that no lease ends early.
+func (s *sink) grace() time.Duration { return max(s.config.AckWait/20, 50*time.Millisecond) }
+
+// held is the time after which this hub ends a lease, counted from when the event
+// was read.
+func (s *sink) held() time.Duration { return s.config.AckWait + s.grace() }
+
+// foreign is the time after which any hub ends a lease: the one that has it goes
+// first.
+func (s *sink) foreign() time.Duration { return s.held() + s.grace() }
+
+func (s *sink) noAck() bool { return s.config.Ack == hub.AckNone }
+
+func (s *sink) strict() bool { return s.config.Order == hub.OrderStrict }
 
 // serve does what can be done for a stream now.
 func (s *sink) serve(st *sinkStream, now time.Time) {
 	if st.rung.Swap(false) {
 		st.unread = true
 		// Some hub will deliver what is new: look once its lease may be over.
-		st.lookAt(now.Add(s.held()))
+		st.lookAt(now.Add(s.foreign()))
 	}
 	s.expire(st, now)
 	s.recordFloor(st, now)
-	if now.Before(st.notBefore) || st.repairing {
-		s.flush(st, nil)
+	if now.Before(st.notBefore) || st.repairing || s.gone {
+		s.flush(st, plan{})
 		return
 	}
 	s.findOrphans(st)
-	if !st.reclaiming && !st.orphans && !now.Before(st.reclaimAt) {
+	var read plan
+	switch {
+	case s.strict():
+		s.flush(st, read) // acks first: strict order goes by what is pending
+		s.takeTurn(st, now)
+	case !st.reclaiming && !st.orphans && !now.Before(st.reclaimAt):
 		s.reclaim(st, now)
+		fallthrough
+	default:
+		if st.unread && !st.reading && !st.orphans {
+			read = s.plan(st, st.weight.limit(readEvents))
+		}
+		s.flush(st, read)
 	}
-	var plan []share
-	if st.unread && !st.reading && !st.orphans {
-		plan = s.plan(st, st.weight.limit(readEvents))
-	}
-	s.flush(st, plan)
 	st.behind.Store(st.unread)
 }
 
@@ -137,13 +169,6 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 func (st *sinkStream) lookAt(t time.Time) {
 	if t.Before(st.reclaimAt) {
 		st.reclaimAt = t
-	}
-}
-
-// lookAt is for a stream by its name: who has left it may have come back.
-func (s *sink) lookAt(stream string, t time.Time) {
-	if st := s.streams[stream]; st != nil {
-		st.lookAt(t)
 	}
 }
 
@@ -155,14 +180,17 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		if st.reclaiming || !s.wanted(st) {
 			at = next // its end, or a hungry consumer, wakes run
 		}
+		if st.turn.holder != nil && st.turn.renewAt.Before(at) && s.keeps(st) {
+			at = st.turn.renewAt
+		}
 		if at.Before(st.notBefore) {
 			at = st.notBefore
 		}
 		if st.moved && st.floorAt.Before(at) {
 			at = st.floorAt
 		}
-		if d, ok := st.deadlines.next(); ok && d.until.Before(at) {
-			at = d.until
+		if d, ok := st.deadlines.next(); ok && d.since.Add(s.held()).Before(at) {
+			at = d.since.Add(s.held())
 		}
 		if at.Before(next) {
 			next = at
@@ -173,59 +201,81 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 
 // wanted says whether a consumer waits for events of the stream.
 func (s *sink) wanted(st *sinkStream) bool {
-	for c := range st.attachments {
-		if c.hungry.Load() && !c.paused.Load() && c.free() > 0 {
+	for c, a := range st.attachments {
+		if !a.muted && c.wants() {
 			return true
 		}
 	}
 	return false
 }
 
-// expire ends the leases whose time is over: their credit is free again, and
-// Redis may give the events to anyone.
-func (s *sink) expire(st *sinkStream, now time.Time) {
-	expired := false
-	for {
-		d, ok := st.deadlines.next()
-		if !ok || d.until.After(now) {
-			break
-		}
-		d.holder.end(d.id)
-		wake(d.holder.consumer.ready) // it may wait until it holds nothing
-		expired = true
-	}
-	st.deadlines.compact(st.leased)
-	if !expired {
-		return
-	}
-	st.lookAt(now)
-	if !s.wanted(st) {
-		s.tellDue(st)
+// add takes in a consumer; lasts are the last ids of its streams' logs.
+func (s *sink) add(c *consumer, lasts map[string]hub.ID) {
+	s.consumers = append(s.consumers, c)
+	s.grant(c)
+	for name, last := range lasts {
+		s.attach(c, name, last)
 	}
 }
 
-// add takes in a consumer; lasts are the last ids of its streams' logs.
-func (s *sink) add(c *consumer, lasts map[string]hub.ID) {
+// attach has a consumer read a stream from now on.
+func (s *sink) attach(c *consumer, name string, last hub.ID) {
 	now := time.Now()
-	s.consumers = append(s.consumers, c)
-	for _, name := range c.spec.Streams {
-		st := s.streams[name]
-		if st == nil {
-			k := s.broker.keys
-			st = &sinkStream{
-				name: name, log: k.log(name), retry: k.retry(name, s.name), key: k.sinkState(name, s.name),
-				attachments: map[*consumer]*attachment{},
-			}
-			s.streams[name] = st
-			s.broker.watch(st, s, lasts[name])
+	st := s.streams[name]
+	if st == nil {
+		st = &sinkStream{name: name, keys: s.broker.keys.of(s.name, name), attachments: map[*consumer]*attachment{}}
+		s.streams[name] = st
+		s.broker.watch(st, s, last)
+	}
+	st.unread = true
+	st.lookAt(now)
+	if st.reclaimAt.IsZero() {
+		st.reclaimAt = now
+	}
+	if a := c.attachments[name]; a != nil {
+		a.muted = false
+		return
+	}
+	a := &attachment{consumer: c, stream: st, leases: map[hub.ID]lease{}, met: st.looks}
+	c.attachments[name], st.attachments[c] = a, a
+}
+
+// mute has a consumer read a stream no more; it keeps what it holds.
+func (s *sink) mute(c *consumer, stream string, done func()) {
+	defer done()
+	a := c.attachments[stream]
+	if a == nil {
+		return
+	}
+	a.muted = true
+	st := a.stream
+	s.passTurn(st, c)
+	s.returnQueuedOf(c, a)
+	if len(a.leases) == 0 {
+		delete(c.attachments, stream)
+		delete(st.attachments, c)
+	}
+	if len(st.attachments) == 0 {
+		s.broker.unwatch(st)
+		s.discard(st)
+	}
+}
+
+// looked: what was sent as this look has found nothing more. When that is so of
+// reading and of reclaiming, a pull need not wait for more.
+func (s *sink) looked(st *sinkStream, look uint64, read, reclaimed bool) {
+	for c, a := range st.attachments {
+		if !c.pull || a.met >= look {
+			continue
 		}
-		st.unread = true
-		st.lookAt(now)
-		if st.reclaimAt.IsZero() {
-			st.reclaimAt = now
+		a.read, a.reclaimed = a.read || read, a.reclaimed || reclaimed
+		all := true
+		for _, a := range c.attachments {
+			all = all && a.read && a.reclaimed
 		}
-		a := &attachment{consumer: c, stream: st, leases: map[hub.ID]lease{}}
-		c.attachments[name], st.attachments[c] = a, a
+		if all {
+			c.found()
+		}
 	}
 }
 
@@ -244,7 +294,7 @@ func (s *sink) fails(st *sinkStream, doing string, err error) {
 // doubts: an answer was lost, so this hub may hold events that it knows nothing
 // of. They are free once ack_wait is over.
 func (s *sink) doubts(st *sinkStream) {
-	st.doubt = time.Now().Add(s.held())
+	st.doubt = time.Now().Add(s.foreign())
 	st.lookAt(st.doubt)
 }
 
@@ -273,7 +323,7 @@ func (s *sink) submit(st *sinkStream, o *op, then func()) {
 			then()
 		})
 	}
-	if err := s.broker.working.submit(context.Background(), st.log, o); err != nil {
+	if err := s.broker.working.submit(context.Background(), st.log(), o); err != nil {
 		o.fail(err)
 		o.done()
 	}

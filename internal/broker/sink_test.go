@@ -16,7 +16,10 @@ func startConsumer(t *testing.T, url string) (*Broker, hub.Consumer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, From: "oldest", Prefetch: 10, AckWait: time.Hour}
+	spec := hub.ConsumerSpec{
+		Sink: "billing", Streams: []string{"orders"}, Prefetch: 10,
+		Settings: hub.SinkSettings{hub.SettingFrom: "oldest", hub.SettingAckWait: "1h"},
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer cancel()
@@ -49,7 +52,7 @@ func taken(t *testing.T, c hub.Consumer, n int) []hub.Event {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if events = append(events, more...); len(more) > 0 {
+		if events = append(events, more.Events...); len(more.Events) > 0 {
 			continue
 		}
 		select {
@@ -59,6 +62,15 @@ func taken(t *testing.T, c hub.Consumer, n int) []hub.Event {
 		}
 	}
 	return events
+}
+
+// settlement acknowledges events.
+func settlement(stream string, ids []hub.ID) hub.Settlement {
+	s := hub.Settlement{Stream: stream}
+	for _, id := range ids {
+		s.Receipts = append(s.Receipts, hub.Receipt{ID: id})
+	}
+	return s
 }
 
 func TestHubThatGotOnlyRedeliveriesComesToRest(t *testing.T) {
@@ -79,7 +91,7 @@ func TestHubThatGotOnlyRedeliveriesComesToRest(t *testing.T) {
 		}
 	}
 	acked := make(chan error, 1)
-	if err := c.Ack("orders", ids, func(_ hub.AckResult, err error) { acked <- err }); err != nil {
+	if err := c.Settle(settlement("orders", ids), func(_ hub.Settled, err error) { acked <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-acked; err != nil {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"eventhub/internal/hub"
@@ -16,17 +18,18 @@ import (
 // Errors: CodeSinkNotFound, CodeUnavailable.
 func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error) {
 	status := hub.SinkStatus{Sink: name}
-	var err error
-	if status.Config, err = b.config(ctx, name); err != nil {
+	stored, err := b.settings(ctx, name)
+	if err != nil {
 		return status, err
 	}
+	status.Config = stored.config
 	for _, stream := range status.Config.Streams {
 		figures, err := b.figures(ctx, name, stream)
 		if err != nil {
 			return status, err
 		}
 		if figures.Lag == unknownLag {
-			if figures.Lag, err = b.countLag(ctx, name, stream); err != nil {
+			if figures.Lag, _, err = b.countLag(ctx, name, stream, math.MaxInt64); err != nil {
 				return status, err
 			}
 		}
@@ -34,23 +37,6 @@ func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error
 	}
 	status.Consumers = b.allConsumers(ctx, name)
 	return status, nil
-}
-
-// config reads a sink's settings.
-func (b *Broker) config(ctx context.Context, name string) (hub.SinkConfig, error) {
-	key := b.keys.sink(name)
-	cmd := command("hgetall", key)
-	if err := b.work(ctx, key, cmd); err != nil {
-		return hub.SinkConfig{}, readFailure(err, "reading the sink")
-	}
-	fields, err := cmd.StringSlice()
-	if err != nil {
-		return hub.SinkConfig{}, readFailure(err, "reading the sink")
-	}
-	if len(fields) == 0 {
-		return hub.SinkConfig{}, hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", name)
-	}
-	return sinkConfig(fields), nil
 }
 
 // unknownLag: Redis does not know the lag of a group made in mid-stream, nor
@@ -62,18 +48,18 @@ const unknownLag = -1
 func (b *Broker) figures(ctx context.Context, sink, stream string) (hub.SinkStreamStatus, error) {
 	figures := hub.SinkStreamStatus{Stream: stream}
 	key := b.keys.log(stream)
-	cmd := statsScript.call([]string{key, b.keys.sinkState(stream, sink)}, sink)
+	cmd := statsScript.call(b.keys.of(sink, stream), sink)
 	if err := b.work(ctx, key, cmd); err != nil {
 		return figures, readFailure(err, "reading the sink's figures")
 	}
 	answer, _ := cmd.Slice()
-	if len(answer) != 8 {
+	if len(answer) != 9 {
 		return figures, nil
 	}
 	length, lag, pending := number(answer[0]), number(answer[4]), number(answer[5])
 	figures.Pending = pending
 	figures.OldestPending = time.Duration(number(answer[6])) * time.Millisecond
-	figures.Redelivered = number(answer[7])
+	figures.Redelivered, figures.DeadLetters = number(answer[7]), number(answer[8])
 	first, err1 := parseAny(answer[1])
 	last, err2 := parseAny(answer[2])
 	delivered, err3 := parseAny(answer[3])
@@ -95,24 +81,33 @@ func (b *Broker) figures(ctx context.Context, sink, stream string) (hub.SinkStre
 // countLimit is how long counting may take in all.
 const countLimit = 5 * time.Second
 
-// countLag counts the entries that the group has not delivered, in pieces of
-// about 1 MiB, which do not hold Redis up.
-func (b *Broker) countLag(ctx context.Context, sink, stream string) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, countLimit)
-	defer cancel()
+// countLag counts the entries that the group has not delivered, at most so many;
+// exact is false when there are more.
+func (b *Broker) countLag(ctx context.Context, sink, stream string, most int64) (count int64, exact bool, err error) {
 	key := b.keys.log(stream)
-	stats := statsScript.call([]string{key, b.keys.sinkState(stream, sink)}, sink)
-	usage, length := command("memory", "usage", key, "samples", 5), command("xlen", key)
-	if err := b.work(ctx, key, stats, length); err != nil {
-		return 0, readFailure(err, "counting what a sink has not read")
+	stats := statsScript.call(b.keys.of(sink, stream), sink)
+	if err := b.work(ctx, key, stats); err != nil {
+		return 0, false, readFailure(err, "counting what a sink has not read")
 	}
 	answer, _ := stats.Slice()
-	if len(answer) != 8 {
-		return 0, nil
+	if len(answer) != 9 {
+		return 0, true, nil
 	}
 	after, err := parseAny(answer[3])
 	if err != nil {
-		return 0, readFailure(err, "counting what a sink has not read")
+		return 0, false, readFailure(err, "counting what a sink has not read")
+	}
+	return b.countBetween(ctx, key, after, "+", most)
+}
+
+// countBetween counts the entries of a log behind an id and up to another, in
+// pieces of about 1 MiB, which do not hold Redis up.
+func (b *Broker) countBetween(ctx context.Context, key string, after hub.ID, last string, most int64) (count int64, exact bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, countLimit)
+	defer cancel()
+	usage, length := command("memory", "usage", key, "samples", 5), command("xlen", key)
+	if err := b.work(ctx, key, length); err != nil {
+		return 0, false, readFailure(err, "counting events")
 	}
 	piece := int64(1000)
 	if b.work(ctx, key, usage) == nil { // a Redis that doesn't tell has small events
@@ -120,25 +115,54 @@ func (b *Broker) countLag(ctx context.Context, sink, stream string) (int64, erro
 		entries, _ := length.Int64()
 		piece = min(piece, max(2, (1<<20)/max(1, bytes/max(1, entries))))
 	}
-	var total int64
-	for {
-		cmd := countScript.call([]string{key}, after.String(), piece)
+	for count < most {
+		cmd := countScript.call([]string{key}, after.String(), last, piece)
 		if err := b.work(ctx, key, cmd); err != nil {
-			return 0, readFailure(err, "counting what a sink has not read")
+			return 0, false, readFailure(err, "counting events")
 		}
 		counted, _ := cmd.Slice()
 		if len(counted) != 2 {
-			return total, nil
+			return count, true, nil
 		}
-		last, err := parseAny(counted[1])
+		at, err := parseAny(counted[1])
 		if err != nil {
-			return 0, readFailure(err, "counting what a sink has not read")
+			return 0, false, readFailure(err, "counting events")
 		}
-		if total += number(counted[0]); last == after {
-			return total, nil
+		if count += number(counted[0]); at == after {
+			return count, true, nil
 		}
-		after = last
+		after = at
 	}
+	return count, false, nil
+}
+
+// readBefore is how many entries a log ever had up to an id, which lets Redis
+// tell the lag of a group that begins there; "" where that is not to be had.
+func (b *Broker) readBefore(ctx context.Context, key string, id hub.ID) string {
+	if b.opts.CountLag {
+		return "" // the embedded one knows no such thing
+	}
+	info := command("xinfo", "stream", key)
+	if b.work(ctx, key, info) != nil {
+		return "" // there is no log yet
+	}
+	fields, _ := info.Slice()
+	var added int64
+	last := "+"
+	for i := 0; i+1 < len(fields); i += 2 {
+		switch fields[i] {
+		case "entries-added":
+			added = number(fields[i+1])
+		case "last-generated-id":
+			last, _ = fields[i+1].(string)
+		}
+	}
+	const most = 1_000_000
+	behind, exact, err := b.countBetween(ctx, key, id, last, most)
+	if err != nil || !exact || behind > added {
+		return ""
+	}
+	return strconv.FormatInt(added-behind, 10)
 }
 
 func number(v any) int64 {

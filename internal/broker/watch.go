@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -116,6 +117,30 @@ func (b *Broker) unwatch(st *sinkStream) {
 	}
 }
 
+// place is a sink in one of its streams.
+type place struct {
+	sink   *sink
+	stream string
+}
+
+// watching lists all of them, always in the same order.
+func (b *Broker) watching() []place {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var list []place
+	for name, w := range b.watchers {
+		w.mu.Lock()
+		for _, watcher := range w.sinks {
+			list = append(list, place{watcher.sink, name})
+		}
+		w.mu.Unlock()
+	}
+	slices.SortFunc(list, func(x, y place) int {
+		return cmp.Or(cmp.Compare(x.stream, y.stream), cmp.Compare(x.sink.name, y.sink.name))
+	})
+	return list
+}
+
 // sink finds a sink that is in use here.
 func (b *Broker) sink(name string) *sink {
 	b.mu.RLock()
@@ -128,7 +153,7 @@ func (b *Broker) serves(sink, stream string) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for c := range b.consumers {
-		if c.spec.Sink == sink && slices.Contains(c.spec.Streams, stream) {
+		if c.spec.Sink == sink && slices.Contains(c.Streams(), stream) {
 			return true
 		}
 	}
@@ -137,41 +162,9 @@ func (b *Broker) serves(sink, stream string) bool {
 
 // due has a sink look for events that can be claimed.
 func (b *Broker) due(name string, streams []string) {
-	s := b.sink(name)
-	if s == nil {
-		return
+	for _, stream := range streams {
+		b.at(name, stream, func(_ *sink, st *sinkStream) {
+			st.lookAt(st.notBefore) // now, or when it may be tried again
+		})
 	}
-	s.post(func() {
-		for _, stream := range streams {
-			if st := s.streams[stream]; st != nil {
-				st.lookAt(st.notBefore) // now, or when it may be tried again
-			}
-		}
-	})
-}
-
-// forget ends the leases of events that others have acknowledged.
-func (b *Broker) forget(name, stream string, ids []string) {
-	s := b.sink(name)
-	if s == nil {
-		return
-	}
-	s.post(func() {
-		st := s.streams[stream]
-		if st == nil {
-			return
-		}
-		st.moved = true
-		for _, text := range ids {
-			id, err := hub.ParseID(text)
-			if err != nil {
-				continue
-			}
-			for _, a := range st.attachments {
-				if _, ok := a.end(id); ok {
-					break
-				}
-			}
-		}
-	})
 }

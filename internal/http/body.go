@@ -19,12 +19,21 @@ func drain(r *http.Request, most int64) {
 	_, _ = io.CopyN(io.Discard, r.Body, 2*most)
 }
 
-// readJSON reads a body that is JSON by its Content-Type. curl -d says
-// x-www-form-urlencoded when it is told nothing, and means JSON.
+// readJSON reads the body of a request that is nothing but its body.
 func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := hub.NoParams(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
+	body, err := h.readBody(w, r)
+	if err == nil && len(body) == 0 {
+		err = hub.Errorf(hub.CodeInvalidRequest, "the body is empty: send JSON")
+	}
+	return body, err
+}
+
+// readBody reads a body, perhaps an empty one, that is JSON by its Content-Type.
+// curl -d says x-www-form-urlencoded when it is told nothing, and means JSON.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case r.Header.Get("Content-Type") == "":
 	case err == nil && (kind == hub.JSONType || kind == "application/x-www-form-urlencoded"):
@@ -49,8 +58,6 @@ func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		return nil, hub.TooLargeBody(h.Limits)
 	case err != nil:
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")
-	case len(data) == 0:
-		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body is empty: send JSON")
 	}
 	return data, nil
 }

@@ -108,7 +108,12 @@ func (c *counter) Read(b []byte) (int, error) {
 func TestBodyThatIsNotThereIsAFault(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.call("POST", "/v1/streams/orders/events", "").problem(hub.CodeInvalidRequest)
+	for _, path := range []string{
+		"/v1/streams/orders/events", "/v1/broadcast/room", "/v1/sinks/billing/acks", "/v1/sinks/billing/nacks", "/v1/sinks/billing/extend",
+		"/v1/sinks/billing/seek", "/v1/sinks/billing/dead-letters/redrive",
+	} {
+		e.call("POST", path, "").problem(hub.CodeInvalidRequest)
+	}
 
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/streams/orders/events", strings.NewReader(`{"data"`))
 	r.ContentLength = 100
@@ -123,6 +128,17 @@ func TestUnknownQueryParametersAreRefused(t *testing.T) {
 		{"POST", "/v1/broadcast/room?x"},
 		{"POST", "/v1/sinks/billing/acks?x=1"},
 		{"GET", "/v1/sinks/billing?x=1"},
+		{"PUT", "/v1/sinks/billing?x=1"},
+		{"DELETE", "/v1/sinks/billing?x=1"},
+		{"GET", "/v1/sinks?x=1"},
+		{"POST", "/v1/sinks/billing/pull?x=1"},
+		{"POST", "/v1/sinks/billing/nacks?x=1"},
+		{"POST", "/v1/sinks/billing/extend?x=1"},
+		{"POST", "/v1/sinks/billing/seek?x=1"},
+		{"GET", "/v1/sinks/billing/pending?x=1"},
+		{"GET", "/v1/sinks/billing/dead-letters?x=1"},
+		{"DELETE", "/v1/sinks/billing/dead-letters?x=1"},
+		{"POST", "/v1/sinks/billing/dead-letters/redrive?x=1"},
 	} {
 		if p := e.call(request[0], request[1], `{"data":1}`).problem(hub.CodeInvalidRequest); len(p.Errors) != 1 || p.Errors[0].Pointer[0] != '?' {
 			t.Errorf("%s: the faults are %v", request[1], p.Errors)

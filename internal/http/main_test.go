@@ -2,7 +2,6 @@ package http_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"log/slog"
 	nethttp "net/http"
@@ -19,58 +18,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// fakeBroker answers as it is told; what is nil answers with nothing wrong.
-type fakeBroker struct {
-	publish   func(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error)
-	broadcast func(channel string, events []hub.Event) ([]string, error)
-	ack       func(sink, stream string, ids []hub.ID) (hub.AckResult, error)
-	status    func(sink string) (hub.SinkStatus, error)
-	ready     func() error
-}
-
-func (f *fakeBroker) Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error) {
-	if f.publish != nil {
-		return f.publish(ctx, stream, events)
-	}
-	ids := make([]hub.ID, len(events))
-	for i := range ids {
-		ids[i] = hub.ID{MS: 1763650000000, Seq: uint64(i)}
-	}
-	return ids, nil
-}
-
-func (f *fakeBroker) Broadcast(_ context.Context, channel string, events []hub.Event) ([]string, error) {
-	if f.broadcast != nil {
-		return f.broadcast(channel, events)
-	}
-	ids := make([]string, len(events))
-	for i := range ids {
-		ids[i] = "m-" + string(rune('a'+i))
-	}
-	return ids, nil
-}
-
-func (f *fakeBroker) Ack(_ context.Context, sink, stream string, ids []hub.ID) (hub.AckResult, error) {
-	if f.ack != nil {
-		return f.ack(sink, stream, ids)
-	}
-	return hub.AckResult{Done: ids}, nil
-}
-
-func (f *fakeBroker) Status(_ context.Context, sink string) (hub.SinkStatus, error) {
-	if f.status != nil {
-		return f.status(sink)
-	}
-	return hub.SinkStatus{Sink: sink}, nil
-}
-
-func (f *fakeBroker) Ready(context.Context) error {
-	if f.ready != nil {
-		return f.ready()
-	}
-	return nil
-}
 
 // edge is the API over a fake broker, without a network.
 type edge struct {
@@ -181,5 +128,13 @@ func (a answer) is(status int, body string) {
 	}
 	if got := a.Header().Get("Content-Type"); got != "application/json" {
 		a.t.Errorf("the Content-Type is %q", got)
+	}
+}
+
+// nothing makes sure that the answer is a success without a body.
+func (a answer) nothing() {
+	a.t.Helper()
+	if a.Code != nethttp.StatusNoContent || a.Body.Len() > 0 {
+		a.t.Errorf("status %d with %q, want 204", a.Code, a.Body)
 	}
 }

@@ -20,7 +20,7 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 		Reason string `json:"reason,omitempty"`
 	}{Status: "ok"}
 	status := http.StatusOK
-	if h.draining() {
+	if h.serving.Err() != nil {
 		answer.Reason = "the hub is shutting down"
 	} else if err := h.Broker.Ready(r.Context()); err != nil {
 		answer.Reason = hub.AsError(err).Detail

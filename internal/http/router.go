@@ -12,22 +12,6 @@ import (
 	"eventhub/internal/hub"
 )
 
-// Broker is what the REST edge needs of the engine. All of it is safe for
-// concurrent use, and errors are *hub.Error where a client may read them.
-type Broker interface {
-	// Publish stores events, all or none, and returns their ids in order once
-	// they are durable.
-	Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error)
-	// Broadcast passes events on to live subscribers, in order.
-	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
-	// Ack acknowledges events of a sink, whoever holds them.
-	Ack(ctx context.Context, sink, stream string, ids []hub.ID) (hub.AckResult, error)
-	// Status tells where a sink stands.
-	Status(ctx context.Context, sink string) (hub.SinkStatus, error)
-	// Ready says why the hub can't publish and deliver right now, or nil.
-	Ready(ctx context.Context) error
-}
-
 // Socket serves a WebSocket. It returns an error when it has written nothing.
 type Socket func(w http.ResponseWriter, r *http.Request) error
 
@@ -37,6 +21,8 @@ type Options struct {
 	Sink      Socket
 	Broadcast Socket
 	Limits    hub.Limits // default hub.DefaultLimits
+	// MaxStreams is how many streams one pull may name; default 100.
+	MaxStreams int
 
 	Metrics  http.Handler          // of /metrics; nil: it is served elsewhere
 	OpenAPI  []byte                // of /openapi.yaml
@@ -48,8 +34,8 @@ type Options struct {
 // handler has what the endpoints share.
 type handler struct {
 	Options
-	draining func() bool
-	metrics  *metrics
+	serving context.Context // ends when the hub begins to drain
+	metrics *metrics
 }
 
 // endpoint is a handler that leaves errors to the edge; it has written nothing
@@ -72,12 +58,28 @@ func newRouter(h *handler) chi.Router {
 	}
 
 	r.Post("/v1/streams/{stream}/events", h.handle(h.publish))
-	r.Get("/v1/sinks/{sink}", h.handle(h.sink))
-	r.Post("/v1/sinks/{sink}/acks", h.handle(h.acks))
-	r.Get("/v1/sinks/{sink}/ws", h.handle(endpoint(h.Sink)))
 	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
 	r.Post("/v1/broadcast/{channel}", h.handle(h.broadcast))
+	h.routeSinks(r)
 	return r
+}
+
+func (h *handler) routeSinks(r chi.Router) {
+	const sink = "/v1/sinks/{sink}"
+	r.Get("/v1/sinks", h.handle(h.listSinks))
+	r.Put(sink, h.handle(h.putSink))
+	r.Get(sink, h.handle(h.getSink))
+	r.Delete(sink, h.handle(h.deleteSink))
+	r.Get(sink+"/ws", h.handle(endpoint(h.Sink)))
+	r.Post(sink+"/pull", h.handle(h.pull))
+	r.Post(sink+"/acks", h.handle(h.settle(hub.VerbAck, "acked")))
+	r.Post(sink+"/nacks", h.handle(h.settle(hub.VerbNack, "nacked")))
+	r.Post(sink+"/extend", h.handle(h.settle(hub.VerbExtend, "extended")))
+	r.Post(sink+"/seek", h.handle(h.seek))
+	r.Get(sink+"/pending", h.handle(h.pending))
+	r.Get(sink+"/dead-letters", h.handle(h.listDeadLetters))
+	r.Delete(sink+"/dead-letters", h.handle(h.purgeDeadLetters))
+	r.Post(sink+"/dead-letters/redrive", h.handle(h.redrive))
 }
 
 // handle makes an http.HandlerFunc of an endpoint.

@@ -33,11 +33,21 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 		"/metrics":                  {"GET"},
 		"/openapi.yaml":             {"GET"},
 		"/v1/streams/orders/events": {"POST"},
-		"/v1/sinks/billing":         {"GET"},
-		"/v1/sinks/billing/acks":    {"POST"},
+		"/v1/sinks":                 {"GET"},
+		"/v1/sinks/billing":         {"GET", "PUT", "DELETE"},
 		"/v1/sinks/billing/ws":      {"GET"},
-		"/v1/broadcast/room-1":      {"POST"},
-		"/v1/broadcast/ws":          {"GET", "POST"}, // also the name of a channel
+		"/v1/sinks/billing/pull":    {"POST"},
+		"/v1/sinks/billing/acks":    {"POST"},
+		"/v1/sinks/billing/nacks":   {"POST"},
+		"/v1/sinks/billing/extend":  {"POST"},
+		"/v1/sinks/billing/seek":    {"POST"},
+		"/v1/sinks/billing/pending": {"GET"},
+
+		"/v1/sinks/billing/dead-letters":         {"GET", "DELETE"},
+		"/v1/sinks/billing/dead-letters/redrive": {"POST"},
+
+		"/v1/broadcast/room-1": {"POST"},
+		"/v1/broadcast/ws":     {"GET", "POST"}, // also the name of a channel
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE"} {
 			if slices.Contains(want, method) {
@@ -77,7 +87,14 @@ func TestNamesInPathsAreChecked(t *testing.T) {
 	for _, path := range []string{"/v1/streams/%7Ba%7D/events", "/v1/streams/a%20b/events", "/v1/sinks/-x/acks", "/v1/broadcast/%C3%A4", "/v1/broadcast/" + strings.Repeat("x", 129)} {
 		e.call("POST", path, `{"data":1}`).problem(hub.CodeInvalidName)
 	}
-	e.call("GET", "/v1/sinks/.x", "").problem(hub.CodeInvalidName)
+	for _, request := range []string{
+		"GET /v1/sinks/.x", "PUT /v1/sinks/.x", "DELETE /v1/sinks/.x", "POST /v1/sinks/.x/pull", "POST /v1/sinks/.x/nacks", "POST /v1/sinks/.x/extend",
+		"POST /v1/sinks/.x/seek", "GET /v1/sinks/.x/pending", "GET /v1/sinks/.x/dead-letters", "DELETE /v1/sinks/.x/dead-letters",
+		"POST /v1/sinks/.x/dead-letters/redrive",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		e.call(method, path, "").problem(hub.CodeInvalidName)
+	}
 }
 
 func TestNamesMatchHoweverTheyAreEscaped(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,9 +26,9 @@ const (
 
 // Server serves the API on its listeners.
 type Server struct {
-	server   *http.Server
-	log      *slog.Logger
-	draining atomic.Bool
+	server *http.Server
+	log    *slog.Logger
+	drain  context.CancelFunc // ends what waits, and readiness
 }
 
 // NewServer builds the server; Run starts it.
@@ -37,23 +36,25 @@ func NewServer(opts Options) *Server {
 	if opts.Limits == (hub.Limits{}) {
 		opts.Limits = hub.DefaultLimits
 	}
+	if opts.MaxStreams == 0 {
+		opts.MaxStreams = 100
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.Registry == nil {
 		opts.Registry = prometheus.NewRegistry()
 	}
-	s := &Server{log: opts.Log}
-	h := &handler{Options: opts, draining: s.draining.Load, metrics: newMetrics(opts.Registry)}
-	s.server = newHTTPServer(newRouter(h), opts.Log)
-	return s
+	serving, drain := context.WithCancel(context.Background())
+	h := &handler{Options: opts, serving: serving, metrics: newMetrics(opts.Registry)}
+	return &Server{server: newHTTPServer(newRouter(h), opts.Log), log: opts.Log, drain: drain}
 }
 
 // NewMetricsServer serves /metrics and nothing else, on a listener of its own.
 func NewMetricsServer(metrics http.Handler, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	return &Server{server: newHTTPServer(mux, log), log: log}
+	return &Server{server: newHTTPServer(mux, log), log: log, drain: func() {}}
 }
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
@@ -66,10 +67,11 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 // Handler is the API without a listener.
 func (s *Server) Handler() http.Handler { return s.server.Handler }
 
-// Run serves until ctx ends. Then it says that it is not ready, stops accepting,
-// has the sockets drained by drain, waits for the requests under way, and
-// returns; what takes longer than limit in all is cut off.
-func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Duration, drain func(context.Context)) error {
+// Run serves until ctx ends. Then it says that it is not ready, ends the waits of
+// pulls, stops accepting, has the sockets drained by drainSockets, waits for the
+// requests under way, and returns; what takes longer than limit in all is cut
+// off.
+func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Duration, drainSockets func(context.Context)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -79,7 +81,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Dura
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		s.draining.Store(true)
+		s.drain()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
 		var shutdown errgroup.Group
@@ -91,7 +93,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Dura
 			return nil
 		})
 		shutdown.Go(func() error {
-			drain(ctx)
+			drainSockets(ctx)
 			return nil
 		})
 		return shutdown.Wait()

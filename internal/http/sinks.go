@@ -6,28 +6,35 @@ import (
 	"eventhub/internal/hub"
 )
 
-// sink serves GET /v1/sinks/{sink}.
-func (h *handler) sink(w http.ResponseWriter, r *http.Request) error {
-	sink, err := name(r, "sink")
-	if err != nil {
-		return err
-	}
-	if err := hub.NoParams(r.URL.RawQuery); err != nil {
-		return err
-	}
-	status, err := h.Broker.Status(r.Context(), sink)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, sinkStatus(status))
-}
-
 // sinkAnswer is a sink with its figures.
 type sinkAnswer struct {
 	Sink      string         `json:"sink"`
 	Config    sinkConfig     `json:"config"`
 	Streams   []sinkStream   `json:"streams"`
 	Consumers []sinkConsumer `json:"consumers"`
+	Ignored   []string       `json:"ignored,omitempty"` // of a PUT
+}
+
+type sinkConfig struct {
+	Streams       []string `json:"streams"`
+	From          string   `json:"from"`
+	Topics        []string `json:"topics"`
+	Types         []string `json:"types"`
+	Ack           string   `json:"ack"`
+	AckWait       string   `json:"ack_wait"`
+	MaxDeliveries int      `json:"max_deliveries"`
+	Backoff       []string `json:"backoff"`
+	Order         string   `json:"order"`
+	ExpiresAfter  string   `json:"expires_after"`
+}
+
+type sinkStream struct {
+	Stream        string  `json:"stream"`
+	Lag           int64   `json:"lag"`
+	Pending       int64   `json:"pending"`
+	OldestPending float64 `json:"oldest_pending_seconds"`
+	Redelivered   int64   `json:"redelivered"`
+	DeadLetters   int64   `json:"dead_letters"`
 }
 
 type sinkConsumer struct {
@@ -38,24 +45,100 @@ type sinkConsumer struct {
 	ConnectedSince string `json:"connected_since"`
 }
 
-type sinkConfig struct {
-	Streams []string `json:"streams"`
-	From    string   `json:"from"`
-	AckWait string   `json:"ack_wait"`
+// putSink serves PUT /v1/sinks/{sink}.
+func (h *handler) putSink(w http.ResponseWriter, r *http.Request) error {
+	sink, body, err := h.readSink(w, r)
+	if err != nil {
+		return err
+	}
+	put, err := hub.DecodeSinkPut(body)
+	if err != nil {
+		return err
+	}
+	status, created, ignored, err := h.Broker.PutSink(r.Context(), sink, put)
+	if err != nil {
+		return err
+	}
+	answer := newSinkAnswer(status)
+	answer.Ignored = ignored
+	if created {
+		return writeJSON(w, http.StatusCreated, answer)
+	}
+	return writeJSON(w, http.StatusOK, answer)
 }
 
-type sinkStream struct {
-	Stream        string  `json:"stream"`
-	Lag           int64   `json:"lag"`
-	Pending       int64   `json:"pending"`
-	OldestPending float64 `json:"oldest_pending_seconds"`
-	Redelivered   int64   `json:"redelivered"`
+// getSink serves GET /v1/sinks/{sink}.
+func (h *handler) getSink(w http.ResponseWriter, r *http.Request) error {
+	sink, err := plainSink(r)
+	if err != nil {
+		return err
+	}
+	status, err := h.Broker.Status(r.Context(), sink)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, newSinkAnswer(status))
 }
 
-func sinkStatus(s hub.SinkStatus) sinkAnswer {
+// deleteSink serves DELETE /v1/sinks/{sink}.
+func (h *handler) deleteSink(w http.ResponseWriter, r *http.Request) error {
+	sink, err := plainSink(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Broker.DeleteSink(r.Context(), sink); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// listSinks serves GET /v1/sinks. Its cursor is the last name of a page.
+func (h *handler) listSinks(w http.ResponseWriter, r *http.Request) error {
+	limit, after, err := hub.ParsePage(r.URL.RawQuery, maxPage, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	page, err := h.Broker.Sinks(r.Context(), limit, after)
+	if err != nil {
+		return err
+	}
+	type listed struct {
+		Sink   string     `json:"sink"`
+		Config sinkConfig `json:"config"`
+	}
+	sinks := make([]listed, len(page.Sinks))
+	for i, s := range page.Sinks {
+		sinks[i] = listed{s.Sink, newSinkConfig(s.Config)}
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Sinks []listed `json:"sinks"`
+		Next  string   `json:"next,omitempty"`
+	}{sinks, page.Next})
+}
+
+// plainSink reads the sink of a request that has no parameters.
+func plainSink(r *http.Request) (string, error) {
+	sink, err := name(r, "sink")
+	if err != nil {
+		return "", err
+	}
+	return sink, hub.NoParams(r.URL.RawQuery)
+}
+
+// readSink reads the sink and the body of a request that has no parameters.
+func (h *handler) readSink(w http.ResponseWriter, r *http.Request) (sink string, body []byte, err error) {
+	if sink, err = name(r, "sink"); err != nil {
+		return "", nil, err
+	}
+	body, err = h.readJSON(w, r)
+	return sink, body, err
+}
+
+func newSinkAnswer(s hub.SinkStatus) sinkAnswer {
 	answer := sinkAnswer{
 		Sink:      s.Sink,
-		Config:    sinkConfig{s.Config.Streams, s.Config.From, hub.FormatDuration(s.Config.AckWait)},
+		Config:    newSinkConfig(s.Config),
 		Streams:   make([]sinkStream, len(s.Streams)),
 		Consumers: make([]sinkConsumer, len(s.Consumers)),
 	}
@@ -63,39 +146,19 @@ func sinkStatus(s hub.SinkStatus) sinkAnswer {
 		answer.Consumers[i] = sinkConsumer{c.Consumer, c.Hub, c.Transport, c.InFlight, hub.FormatTime(c.ConnectedSince)}
 	}
 	for i, st := range s.Streams {
-		answer.Streams[i] = sinkStream{st.Stream, st.Lag, st.Pending, st.OldestPending.Seconds(), st.Redelivered}
+		answer.Streams[i] = sinkStream{st.Stream, st.Lag, st.Pending, st.OldestPending.Seconds(), st.Redelivered, st.DeadLetters}
 	}
 	return answer
 }
 
-// acks serves POST /v1/sinks/{sink}/acks.
-func (h *handler) acks(w http.ResponseWriter, r *http.Request) error {
-	sink, err := name(r, "sink")
-	if err != nil {
-		return err
+func newSinkConfig(c hub.SinkConfig) sinkConfig {
+	config := sinkConfig{
+		Streams: append([]string{}, c.Streams...), From: c.From, Topics: append([]string{}, c.Topics...), Types: append([]string{}, c.Types...),
+		Ack: c.Ack, AckWait: hub.FormatDuration(c.AckWait), MaxDeliveries: c.MaxDeliveries,
+		Backoff: make([]string, len(c.Backoff)), Order: c.Order, ExpiresAfter: hub.FormatDuration(c.ExpiresAfter),
 	}
-	body, err := h.readJSON(w, r)
-	if err != nil {
-		return err
+	for i, delay := range c.Backoff {
+		config.Backoff[i] = hub.FormatDuration(delay)
 	}
-	stream, ids, err := hub.DecodeAck(body)
-	if err != nil {
-		return err
-	}
-	result, err := h.Broker.Ack(r.Context(), sink, stream, ids)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, struct {
-		Acked      []string `json:"acked"`
-		NotPending []string `json:"not_pending"`
-	}{texts(result.Done), texts(result.NotPending)})
-}
-
-func texts(ids []hub.ID) []string {
-	list := make([]string, len(ids))
-	for i, id := range ids {
-		list[i] = id.String()
-	}
-	return list
+	return config
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -86,36 +85,19 @@ func CheckJSON(body []byte) *Error {
 	return Errorf(CodeInvalidRequest, "the body is not valid JSON")
 }
 
-// maxFaults bounds the list of an error: a wrong program makes the same
-// mistake in all of its events.
-const maxFaults = 100
-
-// decoder collects the faults of one request.
+// decoder collects the faults of one body.
 type decoder struct {
-	limits   Limits
-	seen     int // elements of the array so far
-	tooLarge bool
-	faults   []Fault
-}
-
-func (d *decoder) full() bool { return len(d.faults) >= maxFaults }
-
-func (d *decoder) fault(pointer, format string, args ...any) {
-	if !d.full() {
-		d.faults = append(d.faults, Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
-	}
+	faults
+	limits Limits
+	seen   int // elements of the array so far
 }
 
 // err is every fault so far, behind a word on what came of them.
 func (d *decoder) err(consequence string) error {
-	if len(d.faults) == 0 {
-		return nil
+	if len(d.list) > 0 {
+		consequence += d.list[0].Pointer + " "
 	}
-	code := CodeInvalidRequest
-	if d.tooLarge {
-		code = CodePayloadTooLarge
-	}
-	return &Error{Code: code, Detail: consequence + d.faults[0].Pointer + " " + d.faults[0].Detail, Faults: d.faults}
+	return d.answer(consequence)
 }
 
 func (d *decoder) event(at string, value []byte) Event {
@@ -205,7 +187,7 @@ func (d *decoder) label(at string, value []byte) string {
 
 func (d *decoder) size(at string, n int) {
 	if n > d.limits.EventBytes {
-		d.tooLarge = true
+		d.code = CodePayloadTooLarge
 		d.fault(at, "is %d bytes long, at most %d are allowed (HUB_MAX_EVENT_BYTES)", n, d.limits.EventBytes)
 	}
 }
@@ -231,7 +213,7 @@ func (d *decoder) headers(at string, value []byte) []byte {
 		return nil
 	}
 	if len(value) > maxHeaderBytes {
-		d.tooLarge = true
+		d.code = CodePayloadTooLarge
 		d.fault(at, "are %d bytes long, at most %d are allowed", len(value), maxHeaderBytes)
 		return nil
 	}

@@ -13,6 +13,7 @@ type Code string
 const (
 	CodeInvalidRequest   Code = "invalid_request"
 	CodeInvalidName      Code = "invalid_name"
+	CodeNotSupported     Code = "not_supported"
 	CodeForbidden        Code = "forbidden"
 	CodeNotFound         Code = "not_found"
 	CodeStreamNotFound   Code = "stream_not_found"
@@ -40,6 +41,7 @@ var codes = map[Code]struct {
 }{
 	CodeInvalidRequest:   {400, "Invalid request"},
 	CodeInvalidName:      {400, "Invalid name"},
+	CodeNotSupported:     {400, "Not supported"},
 	CodeForbidden:        {403, "Forbidden"},
 	CodeNotFound:         {404, "Not found"},
 	CodeStreamNotFound:   {404, "Stream not found"},

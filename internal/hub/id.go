@@ -82,14 +82,28 @@ func (id ID) Before() ID {
 	return id
 }
 
+// Next is the id just after this one; the last there is has none and returns
+// itself.
+func (id ID) Next() ID {
+	switch {
+	case id.Seq < math.MaxUint64:
+		return ID{MS: id.MS, Seq: id.Seq + 1}
+	case id.MS < math.MaxUint64:
+		return ID{MS: id.MS + 1}
+	}
+	return id
+}
+
 // Time is the millisecond part of the id, in UTC.
 func (id ID) Time() time.Time {
 	return time.UnixMilli(int64(min(id.MS, math.MaxInt64))).UTC()
 }
 
 // clip bounds what of a caller's text an error repeats.
-func clip(s string) string {
-	const most = 64
+func clip(s string) string { return clipTo(64, s) }
+
+// clipTo bounds a text to so many bytes.
+func clipTo(most int, s string) string {
 	if len(s) <= most {
 		return s
 	}

@@ -25,9 +25,14 @@ var (
 	Oldest = Position{kind: fromOldest}
 )
 
+// maxPosition bounds a position's text, which is stored: neither an id nor a time
+// is longer, but for zeros that mean nothing.
+const maxPosition = 64
+
 // ParsePosition reads latest | oldest | after:<id> | at:<RFC 3339 time>.
 func ParsePosition(s string) (Position, *Error) {
 	switch {
+	case len(s) > maxPosition:
 	case s == "latest":
 		return Latest, nil
 	case s == "oldest":

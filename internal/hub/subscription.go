@@ -22,6 +22,13 @@ type Messages struct {
 
 // Gap says that events may have been missed.
 type Gap struct {
-	Channel string
-	Reason  string // "redis_reconnect": the hub was cut off from Redis
+	Channel string // of broadcast
+	Stream  string // of a sink
+	Reason  string // a Gap… constant
 }
+
+// The reasons of a gap.
+const (
+	GapReconnect = "redis_reconnect" // broadcast: the hub was cut off from Redis
+	GapReset     = "reset"           // sink: its group was lost and made again; events may come again
+)

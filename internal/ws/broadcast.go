@@ -42,7 +42,7 @@ type broadcastSource struct {
 }
 
 func (b *broadcastSource) ready() <-chan struct{} { return b.sub.Ready() }
-func (b *broadcastSource) pause()                 {}
+func (b *broadcastSource) stop()                  {}
 func (b *broadcastSource) holds() int             { return 0 }
 
 func (b *broadcastSource) frames(write func([]byte) error) error {

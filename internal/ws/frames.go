@@ -90,7 +90,13 @@ func drainFrame(reconnectAfter time.Duration) []byte {
 }
 
 func gapFrame(gap hub.Gap) []byte {
-	dst := appendString([]byte(`{"type":"gap"`), "channel", gap.Channel)
+	dst := []byte(`{"type":"gap"`)
+	if gap.Channel != "" {
+		dst = appendString(dst, "channel", gap.Channel)
+	}
+	if gap.Stream != "" {
+		dst = appendString(dst, "stream", gap.Stream)
+	}
 	return append(appendString(dst, "reason", gap.Reason), '}')
 }
 

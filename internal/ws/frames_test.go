@@ -137,7 +137,8 @@ func TestFramesAreJSON(t *testing.T) {
 		`{"type":"error","ref":7,"code":"conflict","detail":"a\"b\\c\n` + "\ufffd" + `"}`: errorFrame([]byte("7"), hub.Errorf(hub.CodeConflict, "%s", odd)),
 		`{"type":"error","code":"conflict","detail":"no"}`:                                errorFrame(nil, hub.Errorf(hub.CodeConflict, "no")),
 		`{"type":"drain","reconnect_after":"1.4s"}`:                                       drainFrame(1400*time.Millisecond + 300*time.Microsecond),
-		`{"type":"gap","channel":"room","reason":"redis_reconnect"}`:                      gapFrame(hub.Gap{Channel: "room", Reason: "redis_reconnect"}),
+		`{"type":"gap","channel":"room","reason":"redis_reconnect"}`:                      gapFrame(hub.Gap{Channel: "room", Reason: hub.GapReconnect}),
+		`{"type":"gap","stream":"orders","reason":"reset"}`:                               gapFrame(hub.Gap{Stream: "orders", Reason: hub.GapReset}),
 		`{"acked":["1-0","2-3"],"not_pending":[]}`: append(append([]byte{'{'},
 			appendIDs(appendIDs(nil, "acked", []hub.ID{{MS: 1}, {MS: 2, Seq: 3}}), "not_pending", nil)[1:]...), '}'),
 	} {

@@ -35,7 +35,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 func (m *metrics) command(kind string) {
 	switch kind {
-	case kindAck, kindNack:
+	case kindAck, kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream:
 	default:
 		kind = "other" // the label must not be the client's to choose
 	}

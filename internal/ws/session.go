@@ -61,8 +61,8 @@ type source interface {
 	// frames calls write with each frame that is due now; an *hub.Error ends the
 	// session, any other error is write's.
 	frames(write func([]byte) error) error
-	// pause ends delivery for good; holds is what the client may still ack.
-	pause()
+	// stop ends delivery for good; holds is what the client may still ack.
+	stop()
 	holds() int
 	// command does what a client's frame asks for.
 	command(sess *session, c *command) error
@@ -162,12 +162,12 @@ func (s *session) take() (replies [][]byte, draining bool, end *ending) {
 
 // write is the only writer of data frames.
 func (s *session) write(src source) {
-	paused := false
+	stopped := false
 	for {
 		replies, draining, end := s.take()
-		if draining && !paused {
-			src.pause()
-			paused = true
+		if draining && !stopped {
+			src.stop()
+			stopped = true
 		}
 		for _, frame := range replies {
 			if s.send(frame) != nil {

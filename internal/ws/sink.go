@@ -50,22 +50,23 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return nil // answered
 	}
-	src := &sinkSource{consumer: consumer, spec: spec, batch: batcher{buffers: s.buffers}}
+	src := &sinkSource{consumer: consumer, spec: spec, maxStreams: s.opts.MaxStreams, batch: batcher{buffers: s.buffers}}
 	sess.run(conn, src.readyFrame(sess), src)
 	return nil
 }
 
 // sinkSource is a consumer as a source of frames.
 type sinkSource struct {
-	consumer hub.Consumer
-	spec     hub.ConsumerSpec
-	batch    batcher
+	consumer   hub.Consumer
+	spec       hub.ConsumerSpec
+	maxStreams int
+	batch      batcher
 }
 
 func (s *sinkSource) readyFrame(sess *session) []byte {
 	info := s.consumer.Info()
-	from := s.spec.From
-	if from == "" {
+	from, ok := s.spec.Settings[hub.SettingFrom]
+	if !ok {
 		from = info.Config.From
 	}
 	return readyFrame(sess, func(dst []byte) []byte {
@@ -79,25 +80,39 @@ func (s *sinkSource) readyFrame(sess *session) []byte {
 }
 
 func (s *sinkSource) ready() <-chan struct{} { return s.consumer.Ready() }
-func (s *sinkSource) pause()                 { s.consumer.Pause() }
+func (s *sinkSource) stop()                  { s.consumer.Stop() }
 func (s *sinkSource) holds() int             { return s.consumer.Held() }
 
 func (s *sinkSource) frames(write func([]byte) error) error {
+	s.batch.write = write
 	for {
-		events, err := s.consumer.Take()
-		if err != nil || len(events) == 0 {
+		delivery, err := s.consumer.Take()
+		if err != nil || len(delivery.Notices)+len(delivery.Gaps)+len(delivery.Events) == 0 {
 			return err
 		}
-		s.batch.write = write
-		for i := range events {
-			if err := s.batch.add(events[i].AppendJSON); err != nil {
-				return err
-			}
-		}
-		if err := s.batch.flush(); err != nil {
+		if err := s.deliver(delivery); err != nil {
 			return err
 		}
 	}
+}
+
+func (s *sinkSource) deliver(d hub.Delivery) error {
+	for _, notice := range d.Notices {
+		if err := s.batch.write(errorFrame(nil, notice)); err != nil {
+			return err
+		}
+	}
+	for _, gap := range d.Gaps {
+		if err := s.batch.write(gapFrame(gap)); err != nil {
+			return err
+		}
+	}
+	for i := range d.Events {
+		if err := s.batch.add(d.Events[i].AppendJSON); err != nil {
+			return err
+		}
+	}
+	return s.batch.flush()
 }
 
 func (s *sinkSource) command(sess *session, c *command) error {
@@ -106,66 +121,19 @@ func (s *sinkSource) command(sess *session, c *command) error {
 		return s.ack(sess, c)
 	case kindNack:
 		return s.nack(sess, c)
+	case kindExtend:
+		return s.extend(sess, c)
+	case kindCredit:
+		return s.credit(sess, c)
+	case kindPause:
+		return s.pause(sess, c)
+	case kindResume:
+		return s.resume(sess, c)
+	case kindAddStream:
+		return s.addStream(sess, c)
+	case kindRemoveStream:
+		return s.removeStream(sess, c)
 	}
-	return hub.Errorf(hub.CodeInvalidRequest, "%q is not a command of a sink (commands: ack, nack)", truncate(c.kind, 64))
-}
-
-// target is the stream a command means; it may be left out where there is one.
-func (s *sinkSource) target(c *command) (string, error) {
-	switch {
-	case c.stream != "":
-		return c.stream, nil
-	case len(s.spec.Streams) == 1:
-		return s.spec.Streams[0], nil
-	}
-	return "", hub.Errorf(hub.CodeInvalidRequest, "stream is missing: this connection reads %d", len(s.spec.Streams))
-}
-
-func (s *sinkSource) ack(sess *session, c *command) error {
-	if err := c.only("stream", "ids"); err != nil {
-		return err
-	}
-	stream, err := s.target(c)
-	if err != nil {
-		return err
-	}
-	if len(c.receipts) == 0 {
-		return hub.Errorf(hub.CodeInvalidRequest, "ids is missing")
-	}
-	ids := make([]hub.ID, len(c.receipts))
-	if c.objects {
-		return hub.Errorf(hub.CodeInvalidRequest, "ids: an ack takes plain ids, whichever delivery they are of")
-	}
-	for i, r := range c.receipts {
-		ids[i] = r.ID
-	}
-	sess.begin(len(ids))
-	err = s.consumer.Ack(stream, ids, func(result hub.AckResult, err error) {
-		sess.answer(c, err, func(dst []byte) []byte {
-			return appendIDs(appendIDs(dst, "acked", result.Done), "not_pending", result.NotPending)
-		})
-	})
-	return sess.refused(c, err)
-}
-
-func (s *sinkSource) nack(sess *session, c *command) error {
-	if err := c.only("stream", "ids", "delay"); err != nil {
-		return err
-	}
-	stream, err := s.target(c)
-	if err != nil {
-		return err
-	}
-	if len(c.receipts) == 0 {
-		return hub.Errorf(hub.CodeInvalidRequest, "ids is missing")
-	}
-	sess.begin(len(c.receipts))
-	err = s.consumer.Nack(stream, c.receipts, c.delay, func(result hub.AckResult, err error) {
-		sess.answer(c, err, func(dst []byte) []byte {
-			dst = appendIDs(dst, "nacked", result.Done)
-			dst = appendIDs(dst, "not_pending", result.NotPending)
-			return appendIDs(dst, "stale", result.Stale)
-		})
-	})
-	return sess.refused(c, err)
+	return hub.Errorf(hub.CodeInvalidRequest,
+		"%q is not a command of a sink (commands: ack, nack, extend, credit, pause, resume, add_stream, remove_stream)", truncate(c.kind, 64))
 }

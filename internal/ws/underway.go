@@ -15,35 +15,39 @@ const (
 
 // begin waits until a command of so many ids may be under way; answered ends
 // it. Redis or its time limit answers every command, so the wait ends.
-func (s *session) begin(ids int) {
-	_ = s.underway.Acquire(context.Background(), weightOf(ids)) // fails with its context only
+func (s *session) begin(c *command, ids int) {
+	c.fields = nil // the frame may go
+	c.weight = int64(min(commandWeight+ids, maxUnderway))
+	_ = s.underway.Acquire(context.Background(), c.weight) // fails with its context only
 	s.commands.Add(1)
 }
 
-func (s *session) answered(ids int) {
-	s.underway.Release(weightOf(ids))
+func (s *session) answered(c *command) {
+	s.underway.Release(c.weight)
 	s.commands.Add(-1)
 	poke(s.signal) // what the client holds has changed
 }
 
-func weightOf(ids int) int64 { return int64(min(commandWeight+ids, maxUnderway)) }
-
 // answer is what a command's end leads to: nothing when it worked and has no
-// ref.
+// ref. fields may be nil.
 func (s *session) answer(c *command, err error, fields func(dst []byte) []byte) {
 	switch {
 	case err != nil:
 		s.reply(errorFrame(c.ref, hub.AsError(err)))
 	case c.ref != nil:
-		s.reply(append(fields(appendRef([]byte(`{"type":"ok"`), c.ref)), '}'))
+		ok := appendRef([]byte(`{"type":"ok"`), c.ref)
+		if fields != nil {
+			ok = fields(ok)
+		}
+		s.reply(append(ok, '}'))
 	}
-	s.answered(len(c.receipts))
+	s.answered(c)
 }
 
 // refused ends a command that the engine did not take.
 func (s *session) refused(c *command, err error) error {
 	if err != nil {
-		s.answered(len(c.receipts))
+		s.answered(c)
 	}
 	return err
 }

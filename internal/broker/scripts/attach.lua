@@ -2,40 +2,41 @@
 -- (XGROUP DESTROY, DEL, FLUSHALL, a failover) is made again at the recorded
 -- floor, or at the start of a log that is younger than it: never at the end,
 -- which would lose what was not acknowledged.
--- KEYS[1] log   KEYS[2] sink state (hash)
--- ARGV[1] group   ARGV[2] start id for a sink that is new here, or '$'
+-- ARGV[2] start id for a sink that is new here, or '$'
+-- ARGV[3] '1': make the group anew, there; what is pending is dropped
+-- ARGV[4] entries ever added up to the start id, '' where that is not known
 -- Returns {1 when the sink is new here, last id of the log, 1 when the group was made}
-local function compare(a, b)
-  local am, as = string.match(a, '(%d+)-(%d+)')
-  local bm, bs = string.match(b, '(%d+)-(%d+)')
-  am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
-  if am ~= bm then return am - bm end
-  return as - bs
-end
-
 local last, added = '0-0', 0
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+if redis.call('EXISTS', log) == 1 then
+  local info = redis.call('XINFO', 'STREAM', log)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then last = info[i + 1] end
     if info[i] == 'entries-added' then added = info[i + 1] end
   end
 end
 
-local floor = redis.call('HGET', KEYS[2], 'floor')
-local start = floor or ARGV[2]
-if floor and compare(last, floor) < 0 then start = '0-0' end
+local floor = redis.call('HGET', state, 'floor')
+local seek = ARGV[3] == '1'
+if seek then
+  redis.pcall('XGROUP', 'DESTROY', log, group)
+  redis.call('DEL', retry, side, times, turn)
+end
+local start = floor
+if seek or not floor then start = ARGV[2] end
+if floor and not seek and before(last, floor) then start = '0-0' end
 if start == '$' then start = last end
 
+-- With the number of entries before it, Redis can tell the group's lag.
+local read = ARGV[4]
+if start == last and added > 0 then read = added end
 local made
-if start == last and added > 0 then
-  -- With the number of entries before it, Redis can tell the group's lag.
-  made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM', 'ENTRIESREAD', added)
+if read ~= '' then
+  made = redis.pcall('XGROUP', 'CREATE', log, group, start, 'MKSTREAM', 'ENTRIESREAD', read)
 end
 if not made or (made.err and not string.find(made.err, 'BUSYGROUP', 1, true)) then
-  made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
+  made = redis.pcall('XGROUP', 'CREATE', log, group, start, 'MKSTREAM')
 end
 local existed = made.err and string.find(made.err, 'BUSYGROUP', 1, true)
 if made.err and not existed then return made end
-if not floor then redis.call('HSET', KEYS[2], 'floor', start) end
+if seek or not floor then redis.call('HSET', state, 'floor', start) end
 return {floor and 0 or 1, last, existed and 0 or 1}

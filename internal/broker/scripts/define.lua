@@ -1,18 +1,57 @@
 -- Stores a sink's settings when it is first used, and adds streams to it.
 -- KEYS[1] sink settings (hash)
--- ARGV[1] from   ARGV[2] ack_wait_ms to store when the sink is new
--- ARGV[3] '1' when the caller asked for this ack_wait itself
--- ARGV[4] '1' to look only, changing nothing   ARGV[5…] streams
--- Returns the settings as HGETALL (empty: the sink does not exist, look only);
--- where ack_wait contradicts what is stored, nothing is changed
-local known = redis.call('HGET', KEYS[1], 'ack_wait_ms')
-if ARGV[4] == '1' or (known and ARGV[3] == '1' and known ~= ARGV[2]) then
-  return redis.call('HGETALL', KEYS[1])
+-- ARGV[1] 'look' to change nothing; 'use'; 'put' to change the settings of a sink that
+--   exists; 'mend' to store one again that was lost
+-- ARGV[2] '1' when ARGV's streams are all that the sink is to have
+-- ARGV[3] how many settings follow: name, value, and '1' when the caller asked for it
+-- ARGV[…] streams
+-- Returns {settings, new, removed}
+--   settings  as HGETALL, with the field deleted ('look', 'mend') where the sink was;
+--             empty when there is none. Where they contradict what was asked, or a new
+--             sink would have no stream, nothing is changed
+--   new       1 when the sink was made
+--   removed   streams that it had
+local key, mode, n = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local known = redis.call('EXISTS', key) == 1
+if mode == 'look' or (mode == 'mend' and known) then
+  return {redis.call('HGETALL', key), 0, {}}
 end
-if not known then
-  redis.call('HSET', KEYS[1], 'from', ARGV[1], 'ack_wait_ms', ARGV[2])
+if known and redis.call('HEXISTS', key, 'deleted') == 1 then
+  redis.call('DEL', key)
+  known = false
 end
-for i = 5, #ARGV do
-  redis.call('HSETNX', KEYS[1], 'stream:' .. ARGV[i], '1')
+
+local fixed = {ack = true, order = true}
+for i = 4, 3 + 3 * n, 3 do
+  local name, value, asked = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
+  local stored = redis.call('HGET', key, name)
+  if stored and asked and stored ~= value and name ~= 'from' and (mode == 'use' or fixed[name]) then
+    return {redis.call('HGETALL', key), 0, {}}
+  end
 end
-return redis.call('HGETALL', KEYS[1])
+if not known and #ARGV == 3 + 3 * n then return {{}, 0, {}} end
+
+local changed = not known
+for i = 4, 3 + 3 * n, 3 do
+  local name, value, asked = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
+  if not known or (mode == 'put' and (asked or not fixed[name])) then redis.call('HSET', key, name, value) end
+end
+changed = changed or mode == 'put'
+local wanted, removed = {}, {}
+for i = 4 + 3 * n, #ARGV do
+  wanted['stream:' .. ARGV[i]] = true
+  if redis.call('HSETNX', key, 'stream:' .. ARGV[i], '1') == 1 then changed = true end
+end
+if ARGV[2] == '1' then
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 1, 7) == 'stream:' and not wanted[name] then
+      redis.call('HDEL', key, name)
+      removed[#removed + 1] = string.sub(name, 8)
+    end
+  end
+end
+local clock = redis.call('TIME')
+redis.call('HSET', key, 'used', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
+-- Versions grow even where all keys were lost in between.
+if changed then redis.call('HSET', key, 'version', string.format('%.0f', clock[1] * 1000000 + clock[2])) end
+return {redis.call('HGETALL', key), known and 0 or 1, removed}

@@ -1,27 +1,48 @@
--- Hands back events that a consumer holds: they stay pending, held by nobody
--- (the group's consumer "retry"), and are due again after a delay.
--- KEYS[1] log   KEYS[2] retry (sorted set: id by due time, ms of Redis's clock)
--- ARGV[1] group   ARGV[2] the consumer that holds them
--- ARGV[3…] for each: id, attempt, delay in ms, '1' when this delivery counts
--- Returns for each: 1 done, 0 not pending, -1 held by another or delivered anew
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local results = {}
-for i = 3, #ARGV, 4 do
-  local id, attempt, delay, counts = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
-  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
-  local result = 0
+-- Ends deliveries that failed: their events are delivered again, or are dead
+-- letters.
+-- ARGV[2] the consumer that must hold them, '' for whoever does
+-- ARGV[3] reason   ARGV[4] last consumer, '' for the one that holds the event
+-- ARGV[5] most deliveries, 0 for no limit   ARGV[6] back-off in ms, "1000,10000"
+-- ARGV[7] '1': strict order, so what is behind comes again, too
+-- ARGV[8…] for each: id, attempt (0: whichever), how long it waits: 'dead' for
+--   ever, or see pause
+-- Returns {results, holders, taken, due}
+--   results  for each: 1 it waits, 2 it is a dead letter, 0 not pending,
+--            -1 held by another or delivered anew
+--   holders  who held each
+--   taken    ids of those behind, and their holder
+--   due      ms until the next waiting event is due, -1 for none
+local holder, reason, label, max, delays = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local results, holders, taken = {}, {}, {}
+local first, of -- strict: the first that waits, and who held it
+for i = 8, #ARGV, 3 do
+  local id, attempt, kind = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local key, entry = pending(id)
+  local result, held = 0, ''
   if entry then
-    result = -1
-    if entry[2] == ARGV[2] and entry[4] == attempt then
-      local kept = attempt
-      if counts ~= '1' then kept = attempt - 1 end
-      -- An event that was deleted meanwhile is not claimed: it is owed no more.
-      local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], 'retry', 0, id, 'RETRYCOUNT', kept, 'JUSTID')
-      result = #claimed
-      if result == 1 then redis.call('ZADD', KEYS[2], string.format('%.0f', now + delay), id) end
+    held = entry[2]
+    if (holder ~= '' and held ~= holder) or (attempt > 0 and entry[4] ~= attempt) then
+      result = -1
+    else
+      local consumer = label
+      if consumer == '' then consumer = held end
+      if kind == 'dead' then
+        bury(key, entry, reason, consumer)
+        result = 2
+      elseif held == 'retry' then
+        -- It waits already, and had its attempt: only the time changes.
+        redis.call('ZADD', retry, ms(now + pause(kind, entry[4], delays)), id)
+        result = 1
+      else
+        result = fail(key, entry, kind, 0, delays, max, reason, consumer)
+        if result == 1 and (not first or before(id, first)) then first, of = id, held end
+      end
     end
   end
-  results[#results + 1] = result
+  results[#results + 1], holders[#holders + 1] = result, held
 end
-return results
+if ARGV[7] == '1' and first then
+  taken = takeback(first, of)
+  if #taken > 0 then table.insert(taken, 1, of) end
+end
+return {results, holders, taken, next_due()}

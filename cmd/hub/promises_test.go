@@ -1,0 +1,240 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/redistest"
+)
+
+// The known faults of the systems that the hub replaces, and the tests that
+// hold it to not having them:
+//
+//	consumers deleted together with their pending events        TestSlowConsumersEventsStayPendingWhileHubsComeAndGo,
+//	                                                            TestKilledHubsEventsGoToAnother
+//	a reclaim that sees only the first so many pending events   TestEventsBehindExtendedOnesAreReclaimed,
+//	                                                            TestHubKilledWith1500UnackedEventsLosesNoTime
+//	a reclaim keyed by the sink's name, for one stream only     TestSixStreamsOfOneSinkAreAllDeliveredAgain,
+//	                                                            TestOneConnectionOfSixStreamsIsDeliveredAllAgain
+//	filtered-out events that stay pending for ever              TestFilteredEventsAreAcknowledgedAtOnce
+//	consumers that spin or go deaf once group or stream went    TestLossInMidFlowIsRepairedWithin2sAndTold, TestLostLogIsNotSpunOn,
+//	                                                            TestGroupOfADeletedLogIsMadeAgainWithoutAPublish
+//	a stalled client that stops its neighbours                  TestStalledConsumerCostsOnlyItself
+//	… the keep-alive, or the shutdown                           TestStalledConsumersHoldUpNeitherPingsNorTheShutdown
+//	unread events trimmed silently                              the hub trims nothing yet; of what others trim,
+//	                                                            TestTrimmedEventsAreOwedNoLonger
+//	a single consumer that is not single                        TestStrictSinkServesOneConsumerInTheCluster
+//	… or that skips a failed batch                              TestStrictSinkRepeatsAFailedEventBeforeAnythingBehindIt,
+//	                                                            TestStrictSinkRepeatsATimedOutEventBeforeAnythingBehindIt
+//	a slow handler's event duplicated, with no way to extend    TestExtendKeepsAnEventWithItsHandler
+//	a backlog that drains only when something is published      TestBacklogDrainsByItself
+//	bookkeeping that grows for ever                             Test1000ConnectsLeaveNothingBehind, TestBookkeepingOfDoneEventsGoes
+//	publish cost that grows with the number of subscribers      TestPublishCostsTheSameWithManySubscribers
+//	a retry with no back-off and no end                         TestNackAndTimeoutWaitTheBackoffAlike,
+//	                                                            TestPoisonEventBecomesADeadLetterAndHoldsNobodyUp
+//	undecodable entries that are acked, or fatal                TestUndecodableEntriesBecomeDeadLettersAndBlockNobody
+//	events lost between subscribe and the first read            TestNothingPublishedAfterReadyIsMissed
+//	health that is green while nothing is delivered             TestHalfOpenRedisIsNoticed
+
+func TestSlowConsumersEventsStayPendingWhileHubsComeAndGo(t *testing.T) {
+	t.Parallel()
+	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	one := startHub(t, setting)
+	const wait, total = 400 * time.Millisecond, 20
+	slow := one.dial("/v1/sinks/billing/ws?stream=orders&max_deliveries=0&prefetch=20&ack_wait=" + wait.String())
+	id := one.publishMany("orders", total)
+	slow.events(total)
+	held := time.Now()
+	pending := func(h *testHub) {
+		t.Helper()
+		if f := sinkFigures(t, h, "billing"); f["pending"] != float64(total) || f["lag"] != 0.0 {
+			t.Fatalf("after %s: %v", time.Since(held), f)
+		}
+	}
+	two := startHub(t, setting)
+	helper := two.dial("/v1/sinks/billing/ws?stream=orders&prefetch=20")
+	for left := false; time.Since(held) < 3*wait; pending(one) {
+		if pending(two); !left && time.Since(held) > wait*3/2 {
+			helper.drop() // with what it has got meanwhile
+			left = true
+		}
+	}
+	if f := slow.ack("orders", id...); len(f.Acked) != total {
+		t.Errorf("the ack was answered %+v", f)
+	}
+	if f := sinkFigures(t, two, "billing"); f["pending"] != 0.0 || f["dead_letters"] != 0.0 {
+		t.Errorf("figures: %v", f)
+	}
+}
+
+func TestBacklogDrainsByItself(t *testing.T) {
+	t.Parallel()
+	_, one, two := twoHubs(t)
+	const total = 500
+	id := one.publishMany("orders", total)
+	// Nothing is published from now on.
+	s := two.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=7")
+	for n := 0; n < total; {
+		f := s.next("events")
+		for _, e := range f.Events {
+			if e.ID != id[n] || e.Attempt != 1 {
+				t.Fatalf("got %+v, want %s", e, id[n])
+			}
+			n++
+		}
+		s.ok(`{"type":"ack","ids":%s}`, list(ids(f.Events)...))
+	}
+	if f := sinkFigures(t, one, "billing"); f["pending"] != 0.0 || f["lag"] != 0.0 {
+		t.Errorf("figures: %v", f)
+	}
+}
+
+// calls is how often Redis was called, by command.
+func calls(t *testing.T, direct *redis.Client) map[string]int {
+	t.Helper()
+	info, err := direct.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, row := range regexp.MustCompile(`cmdstat_([^:]+):calls=(\d+)`).FindAllStringSubmatch(info, -1) {
+		n, _ := strconv.Atoi(row[2])
+		counts[row[1]] = n
+		counts["all"] += n
+	}
+	return counts
+}
+
+func TestPublishCostsTheSameWithManySubscribers(t *testing.T) {
+	t.Parallel()
+	server, one, two := twoHubs(t)
+	direct := server.Client(t)
+	cost := func(subscribers []*socket, lives []*socket) (publishes, adds int) {
+		const rounds = 20
+		before, began := calls(t, direct), time.Now()
+		for range rounds {
+			id := one.publish("orders", `{"data":1}`)
+			one.want(http.StatusAccepted, "POST", "/v1/broadcast/room", `{"data":1}`)
+			for _, s := range lives {
+				s.events(1)
+			}
+			who, _ := served(t, subscribers...)
+			subscribers[who].ack("orders", id)
+		}
+		after := calls(t, direct)
+		probes := 2 * (1 + int(time.Since(began)/time.Second)) // of two hubs
+		return after["publish"] - before["publish"] - probes, after["xadd"] - before["xadd"]
+	}
+	var subscribers, lives []*socket
+	grow := func(n int) {
+		for i := len(lives); i < n; i++ {
+			h := []*testHub{one, two}[i%2]
+			subscribers = append(subscribers, h.dial("/v1/sinks/billing/ws?stream=orders"))
+			lives = append(lives, h.dial("/v1/broadcast/ws?channel=room"))
+		}
+	}
+	grow(2)
+	few, fewAdds := cost(subscribers, lives)
+	grow(60)
+	many, manyAdds := cost(subscribers, lives)
+	if many > few+20 || manyAdds != fewAdds {
+		t.Errorf("with 60 subscribers each: %d PUBLISH and %d XADD; with 2: %d and %d", many, manyAdds, few, fewAdds)
+	}
+}
+
+func TestLostLogIsNotSpunOn(t *testing.T) {
+	t.Parallel()
+	for name, lose := range losses {
+		t.Run(name, func(t *testing.T) {
+			server, one, two := twoHubs(t)
+			direct := server.Client(t)
+			var sockets []*socket
+			for _, h := range []*testHub{one, two} {
+				sockets = append(sockets, h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=100ms"))
+			}
+			one.publish("orders", `{"data":1}`) // which keeps timing out
+			served(t, sockets...)
+			if err := lose(t, direct); err != nil {
+				t.Fatal(err)
+			}
+			before, lines := calls(t, direct)["all"], strings.Count(one.logs.String()+two.logs.String(), "\n")
+			<-time.After(2 * time.Second) // over which the commands are counted
+			if n := calls(t, direct)["all"] - before; n > 1000 {
+				t.Errorf("Redis was called %d times in 2 s", n)
+			}
+			if n := strings.Count(one.logs.String()+two.logs.String(), "\n") - lines; n > 30 {
+				t.Errorf("the hubs logged %d lines in 2 s", n)
+			}
+			marker := one.publish("orders", `{"data":2}`)
+			eventually(t, func() string {
+				_, events := served(t, sockets...)
+				for _, e := range events {
+					if e.ID == marker {
+						return ""
+					}
+				}
+				return fmt.Sprint("after the marker was published came ", ids(events))
+			})
+		})
+	}
+}
+
+func TestStalledConsumersHoldUpNeitherPingsNorTheShutdown(t *testing.T) {
+	t.Parallel()
+	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	h := startHub(t, setting, "HUB_PING_INTERVAL=200ms", "HUB_WRITE_TIMEOUT=1m", "HUB_DRAIN_TIMEOUT=500ms")
+	other := startHub(t, setting)
+	neighbour := h.dial("/v1/sinks/quiet/ws?stream=quiet") // lives on pings
+	var want []string
+	for range 20 {
+		want = append(want, other.publish("orders", fmt.Sprintf(`{"data":%q}`, strings.Repeat("x", 500_000))))
+	}
+	deaf(t, h, "/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=1h")
+	eventually(t, func() string {
+		if f := sinkFigures(t, other, "billing"); f["pending"] == 0.0 {
+			return "the stalled consumer was given nothing yet"
+		}
+		return ""
+	})
+	<-time.After(time.Second) // five pings
+	id := other.publish("quiet", `{"data":1}`)
+	assertEvents(t, neighbour.events(1), []string{id}, 1)
+	neighbour.ack("quiet", id)
+	began := time.Now()
+	if err := h.stop(); err != nil {
+		t.Errorf("the hub ended with: %v", err)
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("the shutdown took %s", took)
+	}
+	got := map[string]bool{}
+	for s := other.dial("/v1/sinks/billing/ws?stream=orders"); len(got) < len(want); {
+		for _, e := range s.next("events").Events {
+			got[e.ID] = true
+		}
+	}
+}
+
+func TestTrimmedEventsAreOwedNoLonger(t *testing.T) {
+	t.Parallel()
+	server, one, two := twoHubs(t)
+	one.put("billing", `{"streams":["orders"],"from":"oldest"}`)
+	id := one.publishMany("orders", 10)
+	if err := server.Client(t).XTrimMaxLen(t.Context(), "hub:{orders}:log", 4).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if f := sinkFigures(t, two, "billing"); f["lag"] != 4.0 { // it owes what there is
+		t.Errorf("figures: %v", f)
+	}
+	assertEvents(t, two.dial("/v1/sinks/billing/ws?stream=orders").events(4), id[6:], 1)
+	if f := sinkFigures(t, two, "billing"); f["lag"] != 0.0 || f["pending"] != 4.0 {
+		t.Errorf("figures: %v", f)
+	}
+}

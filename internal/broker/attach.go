@@ -1,0 +1,98 @@
+package broker
+
+import (
+	"context"
+
+	"eventhub/internal/hub"
+)
+
+// attach makes sure that the sink's group exists on a stream; from is where it
+// begins if the sink is new to the stream, "" for where the sink says. last is the
+// last id of its log; met says whether the sink is new to the stream.
+func (b *Broker) attach(ctx context.Context, sink, stream, from string, config hub.SinkConfig) (last hub.ID, met bool, err error) {
+	if from == "" {
+		from = config.From
+	}
+	position, fault := hub.ParsePosition(from)
+	if fault != nil {
+		return last, false, fault
+	}
+	keys := b.keys.of(sink, stream)
+	start := startOf(position)
+	before := ""
+	if b.serves(sink, stream) {
+		// Everything of it was lost in Redis, or it would not be new. Others here
+		// are owed what came since.
+		start = "0-0"
+	} else if after, ok := position.After(); ok && after != (hub.ID{}) {
+		known := command("hexists", keys[2], "floor")
+		if err := b.work(ctx, keys[0], known); err != nil {
+			return last, false, readFailure(err, "attaching the sink to "+stream)
+		}
+		if n, _ := known.Int(); n == 0 {
+			before = b.readBefore(ctx, keys[0], after)
+		}
+	}
+	cmd := attachScript.call(keys, sink, start, "0", before)
+	if err := b.work(ctx, keys[0], cmd); err != nil {
+		return last, false, failure(err, "attaching the sink to "+stream)
+	}
+	answer, err := cmd.Slice()
+	if err != nil || len(answer) != 3 {
+		return last, false, failure(err, "attaching the sink to "+stream)
+	}
+	last, err = parseAny(answer[1])
+	return last, answer[0] == int64(1), failure(err, "attaching the sink to "+stream)
+}
+
+// startOf is a position as XGROUP CREATE takes it.
+func startOf(position hub.Position) string {
+	if after, ok := position.After(); ok {
+		return after.String()
+	}
+	return "$"
+}
+
+// Seek moves a sink in a stream. What is pending of it is dropped; its dead
+// letters stay.
+//
+// Errors: CodeSinkNotFound, CodeStreamNotFound, CodeUnavailable.
+func (b *Broker) Seek(ctx context.Context, sink, stream string, to hub.Position) error {
+	if _, err := b.streamOf(ctx, sink, stream); err != nil {
+		return err
+	}
+	keys := b.keys.of(sink, stream)
+	before := ""
+	if after, ok := to.After(); ok && after != (hub.ID{}) {
+		before = b.readBefore(ctx, keys[0], after)
+	}
+	if err := b.work(ctx, keys[0], attachScript.call(keys, sink, startOf(to), "1", before)); err != nil {
+		return failure(err, "moving the sink")
+	}
+	b.sought(sink, stream)
+	b.notify(b.keys.bell(), b.name+" "+bellSought+" "+sink+" "+stream)
+	return nil
+}
+
+// sought: a sink was moved in a stream, so nobody holds anything of it.
+func (b *Broker) sought(name, stream string) {
+	b.at(name, stream, func(s *sink, st *sinkStream) {
+		s.forgetAll(st)
+		st.unread = true
+		st.lookAt(st.notBefore)
+	})
+}
+
+// at has the goroutine of a sink do something with one of its streams, if both
+// are in use here.
+func (b *Broker) at(name, stream string, do func(*sink, *sinkStream)) {
+	s := b.sink(name)
+	if s == nil {
+		return
+	}
+	s.post(func() {
+		if st := s.streams[stream]; st != nil {
+			do(s, st)
+		}
+	})
+}

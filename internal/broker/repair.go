@@ -1,0 +1,75 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
+)
+
+// lost: the group is gone.
+func (s *sink) lost(st *sinkStream, cause error) {
+	if !st.repairing && !s.gone {
+		s.broker.log.Warn("a sink's group is gone from its stream, making it again from what was acknowledged",
+			slog.String("sink", s.name), slog.String("stream", st.name), slog.Any("error", cause))
+	}
+	s.repair(st)
+}
+
+// repair makes sure that the sink and its group exist. Where the group was lost,
+// what it did not acknowledge is delivered anew. A sink that was deleted, or no
+// longer has the stream, is left alone.
+func (s *sink) repair(st *sinkStream) {
+	if st.repairing || s.gone {
+		return
+	}
+	st.repairing = true
+	cmd := s.broker.definition(defineMend, s.name, nil, s.config, []string{st.name}, false)
+	o := &op{cmds: []redis.Cmder{cmd}}
+	s.flying++
+	o.done = func() {
+		s.post(func() {
+			s.flying--
+			s.mended(st, cmd)
+		})
+	}
+	// The sink's own keys may be elsewhere on a cluster.
+	if err := s.broker.working.submit(context.Background(), s.broker.keys.sink(s.name), o); err != nil {
+		o.fail(err)
+		o.done()
+	}
+}
+
+func (s *sink) mended(st *sinkStream, cmd once) {
+	if stored, _, _, err := s.broker.defined(cmd); err == nil {
+		s.configure(stored)
+	}
+	if s.gone || s.streams[st.name] != st {
+		st.repairing = false
+		return
+	}
+	s.broker.list(s.name)
+	attach := attachScript.call(st.keys, s.name, "0-0", "0", "")
+	s.submit(st, &op{cmds: []redis.Cmder{attach}}, func() {
+		st.repairing = false
+		answer, err := attach.Slice()
+		if err != nil || len(answer) != 3 {
+			s.fails(st, "making its group again", err)
+			return
+		}
+		st.unread = true
+		st.reclaimAt = time.Now()
+		if answer[2] != int64(1) {
+			return // it was there
+		}
+		// What was held was held of the old group. It comes again, and so do
+		// events whose ack is still on its way.
+		s.forgetAll(st)
+		for c := range st.attachments {
+			c.tell(nil, &hub.Gap{Stream: st.name, Reason: hub.GapReset})
+		}
+	})
+}

@@ -1,0 +1,278 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
+)
+
+// settings are a sink's as Redis has them.
+type settings struct {
+	config  hub.SinkConfig
+	texts   hub.SinkSettings
+	version uint64 // grows with every change
+	used    time.Time
+	known   bool // the sink exists
+	deleted bool // it did
+}
+
+// settingsOf reads the answer of HGETALL.
+func (b *Broker) settingsOf(fields []string) settings {
+	s := settings{texts: hub.SinkSettings{}, known: len(fields) > 0}
+	var streams []string
+	for i := 0; i+1 < len(fields); i += 2 {
+		switch name, value := fields[i], fields[i+1]; {
+		case name == "deleted":
+			s.deleted = true
+		case name == "version":
+			s.version, _ = strconv.ParseUint(value, 10, 64)
+		case name == "used":
+			ms, _ := strconv.ParseInt(value, 10, 64)
+			s.used = time.UnixMilli(ms)
+		case strings.HasPrefix(name, "stream:"):
+			streams = append(streams, name[len("stream:"):])
+		case slices.Contains(hub.SettingNames(), name):
+			s.texts[name] = value
+		}
+	}
+	s.config = b.defaults().With(s.texts)
+	slices.Sort(streams)
+	s.config.Streams = streams
+	s.known = s.known && !s.deleted
+	return s
+}
+
+// defaults are the settings of a sink that names none.
+func (b *Broker) defaults() hub.SinkConfig {
+	config := hub.DefaultSinkConfig()
+	config.AckWait = b.opts.AckWait
+	return config
+}
+
+// The modes of define.lua.
+const (
+	defineLook = "look"
+	defineUse  = "use"
+	definePut  = "put"
+	defineMend = "mend"
+)
+
+// definition is the command that stores a sink. exact: it is to have no other
+// streams.
+func (b *Broker) definition(mode, sink string, asked hub.SinkSettings, base hub.SinkConfig, streams []string, exact bool) once {
+	all := base.With(asked).Settings()
+	args := []any{mode, flag(exact), len(all)}
+	for _, name := range hub.SettingNames() {
+		_, said := asked[name]
+		args = append(args, name, all[name], flag(said))
+	}
+	for _, stream := range streams {
+		args = append(args, stream)
+	}
+	return defineScript.call([]string{b.keys.sink(sink)}, args...)
+}
+
+// defined reads the answer.
+func (b *Broker) defined(cmd once) (s settings, made bool, removed []string, err error) {
+	answer, err := cmd.Slice()
+	if err != nil || len(answer) != 3 {
+		return s, false, nil, err
+	}
+	return b.settingsOf(words(answer[0])), answer[1] == int64(1), words(answer[2]), nil
+}
+
+func words(v any) []string {
+	list, _ := v.([]any)
+	texts := make([]string, len(list))
+	for i := range list {
+		texts[i], _ = list[i].(string)
+	}
+	return texts
+}
+
+// define stores the sink when it is new and adds streams to it.
+func (b *Broker) define(ctx context.Context, mode, sink string, asked hub.SinkSettings, streams []string, exact bool) (s settings, made bool, removed []string, err error) {
+	const doing = "storing the sink's settings"
+	key := b.keys.sink(sink)
+	cmd := b.definition(mode, sink, asked, b.defaults(), streams, exact)
+	if err = b.work(ctx, key, cmd); err == nil {
+		s, made, removed, err = b.defined(cmd)
+	}
+	if err != nil {
+		return s, false, nil, readFailure(err, doing) // doing it again is harmless
+	}
+	if !s.known {
+		return s, false, nil, nil
+	}
+	var contradictions []string
+	for _, name := range hub.SettingNames() {
+		want, said := asked[name]
+		have, stored := s.texts[name]
+		if !said || !stored || want == have || name == hub.SettingFrom || mode == definePut && !fixed(name) {
+			continue
+		}
+		contradictions = append(contradictions, fmt.Sprintf("%s: the sink %q has %s, the request says %s",
+			name, sink, hub.SettingText(name, have), hub.SettingText(name, want)))
+	}
+	if len(contradictions) > 0 {
+		return s, false, nil, hub.Errorf(hub.CodeConflict, "%s", strings.Join(contradictions, "; "))
+	}
+	return s, made, removed, nil
+}
+
+// fixed settings cannot be changed, as consumers were attached by them.
+func fixed(name string) bool { return name == hub.SettingAck || name == hub.SettingOrder }
+
+func flag(set bool) string {
+	if set {
+		return "1"
+	}
+	return "0"
+}
+
+// settings reads a sink's.
+//
+// Errors: CodeSinkNotFound, CodeUnavailable.
+func (b *Broker) settings(ctx context.Context, sink string) (settings, error) {
+	const doing = "reading the sink's settings"
+	cmd := command("hgetall", b.keys.sink(sink))
+	if err := b.work(ctx, b.keys.sink(sink), cmd); err != nil {
+		return settings{}, readFailure(err, doing)
+	}
+	fields, err := cmd.StringSlice()
+	if err != nil {
+		return settings{}, readFailure(err, doing)
+	}
+	s := b.settingsOf(fields)
+	if !s.known {
+		return s, noSink(sink)
+	}
+	return s, nil
+}
+
+func noSink(sink string) *hub.Error {
+	return hub.Errorf(hub.CodeSinkNotFound, "there is no sink %q", sink)
+}
+
+// streamOf reads a sink's settings and makes sure that it has the stream.
+func (b *Broker) streamOf(ctx context.Context, sink, stream string) (settings, error) {
+	s, err := b.settings(ctx, sink)
+	if err == nil && !slices.Contains(s.config.Streams, stream) {
+		err = noStream(sink, stream)
+	}
+	return s, err
+}
+
+// delaysOf writes a back-off as the scripts read it.
+func delaysOf(backoff []time.Duration) string {
+	texts := make([]string, len(backoff))
+	for i, d := range backoff {
+		texts[i] = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+	return strings.Join(texts, ",")
+}
+
+// configure has the sink go by these settings, if they are newer than its own.
+func (s *sink) configure(next settings) {
+	switch {
+	case next.deleted:
+		s.end()
+		return
+	case !next.known || next.version <= s.version:
+		return
+	}
+	s.adopt(next)
+	for _, st := range s.streams {
+		if !slices.Contains(s.config.Streams, st.name) {
+			s.detach(st)
+			continue
+		}
+		st.unread = true
+		st.lookAt(st.notBefore)
+	}
+	for _, c := range s.consumers {
+		s.grant(c)
+	}
+}
+
+func (s *sink) adopt(next settings) {
+	filter, err := hub.NewFilter(next.config.Topics, next.config.Types)
+	if err != nil { // stored by something else than a hub
+		s.broker.log.Error("a sink's patterns cannot be read, so it gets everything", slog.String("sink", s.name), slog.Any("error", err))
+	}
+	s.config, s.version, s.filter, s.delays, s.gone = next.config, next.version, filter, delaysOf(next.config.Backoff), false
+	s.known.Store(&next.config)
+}
+
+// grant tells a consumer how long its events may wait to be taken.
+func (s *sink) grant(c *consumer) {
+	grace := s.grace()
+	if c.pull || s.noAck() {
+		grace = 0
+	}
+	c.grace.Store(int64(grace))
+}
+
+// end: the sink was deleted.
+func (s *sink) end() {
+	s.gone = true
+	for _, c := range s.consumers {
+		c.fail(hub.Errorf(hub.CodeSinkNotFound, "the sink %q was deleted", s.name))
+	}
+}
+
+// detach: the stream was taken from the sink, and what was held of it with it.
+func (s *sink) detach(st *sinkStream) {
+	notice := hub.Errorf(hub.CodeStreamNotFound, "the stream %q was taken from the sink %q", st.name, s.name)
+	s.forgetAll(st)
+	for c := range st.attachments {
+		delete(c.attachments, st.name)
+		c.mu.Lock()
+		c.streams = slices.DeleteFunc(slices.Clone(c.streams), func(name string) bool { return name == st.name })
+		last := len(c.streams) == 0
+		c.mu.Unlock()
+		if last {
+			c.fail(notice)
+		} else {
+			c.tell(notice, nil)
+		}
+	}
+	clear(st.attachments)
+	s.broker.unwatch(st)
+	delete(s.streams, st.name)
+}
+
+// forgetAll ends all that is held of a stream here, as its group is not the one
+// that it was.
+func (s *sink) forgetAll(st *sinkStream) {
+	for c, a := range st.attachments {
+		for id := range a.leases {
+			a.end(id)
+		}
+		c.drop(func(e eventName) bool { return e.stream == st.name })
+		wake(c.ready)
+	}
+	st.turn = turn{}
+}
+
+// touch tells Redis that the sink is in use, so that it does not expire.
+func (s *sink) touch(now time.Time) {
+	if len(s.consumers) == 0 || s.gone || s.config.ExpiresAfter == 0 || now.Before(s.touchAt) {
+		return
+	}
+	s.touchAt = now.Add(s.touchEvery())
+	key := s.broker.keys.sink(s.name)
+	_ = s.broker.working.submit(context.Background(), key, &op{cmds: []redis.Cmder{touchScript.call([]string{key})}})
+}
+
+func (s *sink) touchEvery() time.Duration {
+	return min(max(s.config.ExpiresAfter/4, 250*time.Millisecond), time.Hour)
+}

@@ -1,0 +1,161 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Strict order serves one connection of the whole cluster at a time. Whose turn
+// it is stands in Redis, with a time limit that its hub puts off: a hub that is
+// dead, or stopped, loses it. All events come by one script, which hands out
+// nothing that something older has to go before.
+type turn struct {
+	holder  *consumer // here; nil where it is another hub's, or nobody's
+	renewAt time.Time
+	others  bool // it was another hub's, so wait until reclaimAt
+}
+
+// Bounds of how long a turn lasts when its hub says nothing.
+const (
+	shortTurn = time.Second
+	longTurn  = 10 * time.Second
+)
+
+func (s *sink) turnTime(holder string) time.Duration {
+	if holder == pullName {
+		return s.foreign() // a worker that pulls is not heard of until it settles
+	}
+	return min(max(s.config.AckWait, shortTurn), longTurn)
+}
+
+// keeps says whether the connection that is served uses its turn. One that takes
+// nothing and holds nothing lets it pass.
+func (s *sink) keeps(st *sinkStream) bool {
+	c := st.turn.holder
+	a := st.attachments[c]
+	return a != nil && (len(a.leases) > 0 || !a.muted && c.wants())
+}
+
+// takeTurn asks for the next events in strict order, or for the turn.
+func (s *sink) takeTurn(st *sinkStream, now time.Time) {
+	// A release whose script Redis did not know is sent again, behind what was
+	// sent after it. What failed must be known to have failed before more is read.
+	if st.reclaiming || st.orphans || st.releasing > 0 {
+		return
+	}
+	look := !now.Before(st.reclaimAt) || st.unread && !st.turn.others
+	c, most := s.next(st)
+	switch {
+	case c == nil:
+		return
+	case most == 0 && (c != st.turn.holder || now.Before(st.turn.renewAt)):
+		return
+	case most > 0 && !look && (c != st.turn.holder || now.Before(st.turn.renewAt)):
+		return
+	}
+	var from uint64
+	if st.turn.holder != nil && st.turn.holder != c {
+		from = st.turn.holder.number
+	}
+	p := plan{holder: c.holder()}
+	if most > 0 {
+		p.shares = []share{{c, s.reserve(st, c, most)}}
+	}
+	lasts := s.turnTime(p.holder)
+	st.reclaiming = true
+	st.looks++
+	p.look = st.looks
+	if most > 0 {
+		st.unread, st.reclaimAt = false, now.Add(idleLook)
+	}
+	connection := c.number
+	if c.pull {
+		connection, from = 0, 0 // pulls are one
+	}
+	args := []any{
+		s.name, p.holder, connection, from, p.events(), lasts.Milliseconds(), s.foreign().Milliseconds(),
+		s.config.MaxDeliveries, s.delays, flag(s.noAck()),
+	}
+	args = append(args, s.broker.alive.args()...)
+	cmd := strictScript.call(st.keys, args...)
+	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: p.events() * st.weight.average}, func() {
+		st.reclaiming = false
+		s.onTurn(st, cmd, c, p, now.Add(lasts/3))
+	})
+}
+
+// next is the connection to serve, and how many events it can take.
+func (s *sink) next(st *sinkStream) (c *consumer, most int) {
+	limit := st.weight.limit(reclaimEvents)
+	if c := st.turn.holder; c != nil && s.keeps(st) {
+		if a := st.attachments[c]; a.muted || !c.wants() {
+			return c, 0
+		}
+		return c, min(c.free(), limit)
+	}
+	for i := range s.consumers {
+		c := s.consumers[(s.turn+i)%len(s.consumers)]
+		if a := st.attachments[c]; a != nil && !a.muted && c.wants() {
+			return c, min(c.free(), limit)
+		}
+	}
+	return nil, 0
+}
+
+func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt time.Time) {
+	answer, err := cmd.Slice()
+	now := time.Now()
+	if isNoGroup(err) {
+		st.unread = true
+		p.release()
+		s.lost(st, err)
+		return
+	}
+	if err != nil || len(answer) != 5 {
+		st.unread = true
+		p.release()
+		st.lookAt(now)
+		s.unanswered(st)
+		s.fails(st, "reading in strict order", err)
+		return
+	}
+	s.succeeds(st)
+	mine := answer[0] == int64(1)
+	entries, _ := answer[1].([]any)
+	st.turn = turn{others: !mine}
+	if wait := number(answer[2]); wait >= 0 {
+		st.lookAt(now.Add(time.Duration(wait)*time.Millisecond + time.Millisecond))
+	}
+	if mine && !c.pull {
+		st.turn.holder, st.turn.renewAt = c, renewAt
+	}
+	if mine && c.pull {
+		st.lookAt(now.Add(s.foreign())) // it is over then, if not before
+	}
+	st.unread = st.unread || !mine || number(answer[4]) == 1
+	deliveries := s.reclaimed(st, entries)
+	if n := len(deliveries); n > 0 {
+		s.broker.seen(st, deliveries[n-1].id)
+	}
+	s.deliver(st, deliveries, p)
+	if mine && !c.pull && number(answer[3]) > int64(st.leased) && !st.acking && len(st.acks) == 0 {
+		st.orphans = true // an answer was lost before
+	}
+	done := number(answer[4]) == 0
+	s.looked(st, p.look, done, done)
+}
+
+// passTurn gives up the turn of a connection, so that others need not wait until
+// it is over.
+func (s *sink) passTurn(st *sinkStream, c *consumer) {
+	if st.turn.holder != c || c == nil {
+		return
+	}
+	st.turn = turn{}
+	cmd := yieldScript.call(st.keys, s.name, s.broker.name, c.number)
+	s.submit(st, &op{cmds: []redis.Cmder{cmd}}, func() {
+		s.lookIn(st.name, 0)
+		s.tellDue(st)
+	})
+}

@@ -1,0 +1,68 @@
+package http
+
+import (
+	"context"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// Broker is what the REST edge needs of the engine. All of it is safe for
+// concurrent use, and errors are *hub.Error where a client may read them.
+type Broker interface {
+	Publisher
+	Sinks
+	Worker
+	DeadLetters
+	// Ready says why the hub can't publish and deliver right now, or nil.
+	Ready(ctx context.Context) error
+}
+
+// Publisher takes events in.
+type Publisher interface {
+	// Publish stores events, all or none, and returns their ids in order once
+	// they are durable.
+	Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error)
+	// Broadcast passes events on to live subscribers, in order.
+	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
+}
+
+// Sinks makes sinks and tells of them. Where a sink must be there and is not, the
+// error has CodeSinkNotFound.
+type Sinks interface {
+	// PutSink makes a sink or changes it. ignored names the settings that came too
+	// late to count.
+	PutSink(ctx context.Context, sink string, put hub.SinkPut) (status hub.SinkStatus, created bool, ignored []string, err error)
+	// Sinks lists sinks by name, at most limit of those that come after a name.
+	Sinks(ctx context.Context, limit int, after string) (hub.SinkPage, error)
+	// Status tells where a sink stands.
+	Status(ctx context.Context, sink string) (hub.SinkStatus, error)
+	// DeleteSink removes a sink. One that is not there is no error.
+	DeleteSink(ctx context.Context, sink string) error
+	// Seek moves a sink in one of its streams; what it owed there is dropped.
+	Seek(ctx context.Context, sink, stream string, to hub.Position) error
+}
+
+// Worker delivers a sink's events to who asks for them, and hears what became of
+// them.
+type Worker interface {
+	// Pull leases at most so many events to the caller, and waits for the first.
+	// When ctx ends it returns at once. Who cannot hand the events over calls
+	// giveBack, which costs them no attempt.
+	Pull(ctx context.Context, spec hub.ConsumerSpec, most int, wait time.Duration) (events []hub.Event, giveBack func(), err error)
+	// Settle acks, nacks or extends events, whoever holds them.
+	Settle(ctx context.Context, sink string, s hub.Settlement) (hub.Settled, error)
+	// Pending lists what a sink owes, oldest first in each stream.
+	Pending(ctx context.Context, sink string, limit int) ([]hub.PendingEvent, error)
+}
+
+// DeadLetters is what sinks have given up on.
+type DeadLetters interface {
+	// DeadLetters lists them, the events without an attempt. A page may be shorter
+	// than limit though it is not the last.
+	DeadLetters(ctx context.Context, sink string, limit int, cursor string) (hub.DeadLetterPage, error)
+	// Redrive has them delivered to this sink again.
+	Redrive(ctx context.Context, sink string, r hub.Redrive) (hub.Redriven, error)
+	// PurgeDeadLetters drops them all.
+	PurgeDeadLetters(ctx context.Context, sink string) error
+}

@@ -1,0 +1,179 @@
+package ws
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// fakeBroker has one consumer, and no channels.
+type fakeBroker struct {
+	consumer *fakeConsumer
+	spec     hub.ConsumerSpec // of the consumer; set before the socket is there
+}
+
+func (b *fakeBroker) Check(context.Context, hub.ConsumerSpec) error { return nil }
+
+func (b *fakeBroker) Consume(_ context.Context, spec hub.ConsumerSpec) (hub.Consumer, error) {
+	b.spec = spec
+	b.consumer.streams = spec.Streams
+	return b.consumer, nil
+}
+
+func (b *fakeBroker) Subscribe(context.Context, []string) (hub.Subscription, error) {
+	return nil, hub.Errorf(hub.CodeUnavailable, "there is no broadcast here")
+}
+
+// fakeConsumer writes down what it is told, and says what a test has it say.
+type fakeConsumer struct {
+	info   hub.ConsumerInfo
+	signal chan struct{}
+	closed chan bool // gets the drain of Close
+
+	mu      sync.Mutex // protects the fields below
+	streams []string
+	next    []hub.Delivery
+	ended   *hub.Error // of Take, once next is empty
+	calls   []string
+	held    int
+	refuse  error // of whatever can fail at once
+	fail    error // what done is told
+	settled hub.Settled
+	pauses  []func() // done, when later is set
+	later   bool
+}
+
+func newFakeConsumer() *fakeConsumer {
+	return &fakeConsumer{signal: make(chan struct{}, 1), closed: make(chan bool, 1)}
+}
+
+func (c *fakeConsumer) called(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, fmt.Sprintf(format, args...))
+}
+
+// heard returns what was called since the last time.
+func (c *fakeConsumer) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := c.calls
+	c.calls = nil
+	return calls
+}
+
+func (c *fakeConsumer) set(change func()) {
+	c.mu.Lock()
+	change()
+	c.mu.Unlock()
+	poke(c.signal)
+}
+
+func (c *fakeConsumer) Info() hub.ConsumerInfo { return c.info }
+
+func (c *fakeConsumer) Take() (d hub.Delivery, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.next) > 0 {
+		d, c.next = c.next[0], c.next[1:]
+		return d, nil
+	}
+	if c.ended != nil {
+		return d, c.ended
+	}
+	return d, nil
+}
+
+func (c *fakeConsumer) Ready() <-chan struct{} { return c.signal }
+
+func (c *fakeConsumer) Settle(s hub.Settlement, done func(hub.Settled, error)) error {
+	upTo, delay := "", ""
+	if s.UpTo != nil {
+		upTo = " up to " + s.UpTo.String()
+	}
+	if s.Delay != nil {
+		delay = " in " + s.Delay.String()
+	}
+	c.called("%s %s%s%s %q %t", []string{"ack", "nack", "extend"}[s.Verb], s.Stream, receiptsText(s.Receipts), upTo+delay, s.Reason, s.DeadLetter)
+	c.mu.Lock()
+	refuse, fail, settled := c.refuse, c.fail, c.settled
+	c.mu.Unlock()
+	if refuse != nil {
+		return refuse
+	}
+	done(settled, fail)
+	return nil
+}
+
+func receiptsText(list []hub.Receipt) (text string) {
+	for _, r := range list {
+		text += " " + r.ID.String()
+		if r.Attempt > 0 {
+			text += fmt.Sprintf("@%d", r.Attempt)
+		}
+	}
+	return text
+}
+
+func (c *fakeConsumer) AddStream(ctx context.Context, stream, from string) (hub.ConsumerInfo, error) {
+	deadline, ok := ctx.Deadline()
+	c.called("add %s from %q, bounded %t", stream, from, ok && time.Until(deadline) <= addLimit)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refuse != nil {
+		return hub.ConsumerInfo{}, c.refuse
+	}
+	if !slices.Contains(c.streams, stream) {
+		c.streams = append(slices.Clone(c.streams), stream)
+	}
+	return hub.ConsumerInfo{Ignored: []string{"from"}}, nil
+}
+
+func (c *fakeConsumer) RemoveStream(stream string, done func()) {
+	c.called("remove %s", stream)
+	c.mu.Lock()
+	c.streams = slices.DeleteFunc(slices.Clone(c.streams), func(s string) bool { return s == stream })
+	c.mu.Unlock()
+	done()
+}
+
+func (c *fakeConsumer) Streams() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streams
+}
+
+func (c *fakeConsumer) Credit(n int) error {
+	c.called("credit %d", n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refuse
+}
+
+func (c *fakeConsumer) Pause(done func()) {
+	c.called("pause")
+	c.mu.Lock()
+	later := c.later
+	if later {
+		c.pauses = append(c.pauses, done)
+	}
+	c.mu.Unlock()
+	if !later {
+		done()
+	}
+}
+
+func (c *fakeConsumer) Resume() { c.called("resume") }
+func (c *fakeConsumer) Stop()   { c.called("stop") }
+
+func (c *fakeConsumer) Held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held
+}
+
+func (c *fakeConsumer) Close(_ context.Context, drain bool) { c.closed <- drain }
