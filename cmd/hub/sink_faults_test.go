@@ -173,7 +173,7 @@ func TestEventsThatWereNeverWrittenCostNoAttempt(t *testing.T) {
 	for range total {
 		want = append(want, h.publish("orders", fmt.Sprintf(`{"data":%q}`, strings.Repeat("x", size))))
 	}
-	stuck := deaf(t, h, "/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=1h")
+	stuck := deaf(t, h, "/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=1h&max_bytes=1000000000")
 	pending, still := 0.0, 0
 	eventually(t, func() string {
 		now := sinkFigures(t, h, "billing")["pending"].(float64)
@@ -188,7 +188,7 @@ func TestEventsThatWereNeverWrittenCostNoAttempt(t *testing.T) {
 	_ = stuck.CloseNow()
 
 	got, again := map[string]bool{}, 0
-	s := h.dial("/v1/sinks/billing/ws?stream=orders")
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&max_bytes=1000000000")
 	for len(got) < total {
 		f := s.next("events")
 		for _, e := range f.Events {

@@ -477,7 +477,7 @@ func TestLargeBacklogOfLargeEventsIsDelivered(t *testing.T) {
 	for range 30 {
 		want = append(want, h.publish("orders", body))
 	}
-	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=10000")
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=10000&max_bytes=1000000000")
 	var got []event
 	for len(got) < 230 {
 		got = append(got, s.next("events").Events...)

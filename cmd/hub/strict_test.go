@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -32,29 +33,26 @@ func TestStrictSinkServesOneConsumerInTheCluster(t *testing.T) {
 	const path = "/v1/sinks/billing/ws?stream=orders&order=strict&prefetch=10"
 	sockets := []*socket{one.dial(path), two.dial(path), one.dial(path), two.dial(path)}
 	want := one.publishMany("orders", 300)
-	for len(sockets) > 0 {
+	for part := 0; len(want) > 0; {
 		who, events := served(t, sockets...)
-		s := sockets[who]
-		for part := len(want) / len(sockets); ; { // all through one consumer
-			if n := len(events); n > len(want) || !slices.Equal(ids(events), want[:n]) {
-				t.Fatalf("got %v, want %v next", ids(events), want[:min(n, len(want))])
-			}
-			if part -= len(events); part <= 0 && len(sockets) > 1 {
-				break // it holds these, and goes
-			}
-			s.ack("orders", ids(events)...)
-			if want = want[len(events):]; len(want) == 0 {
-				break
-			}
-			events = s.next("events").Events
+		n := len(events)
+		if n > len(want) || !slices.Equal(ids(events), want[:n]) {
+			t.Fatalf("got %v, want %v next", ids(events), want[:min(n, len(want))])
 		}
+		two.want(http.StatusOK, "GET", "/v1/sinks/billing", "") // time for others to be served
 		for i, other := range sockets {
 			if i != who && len(other.frames) > 0 {
-				t.Errorf("another consumer got %+v", <-other.frames)
+				t.Fatalf("while %v are held another consumer got %+v", ids(events), <-other.frames)
 			}
 		}
-		s.drop()
-		sockets = slices.Delete(sockets, who, who+1)
+		if part += n; part > 75 && len(sockets) > 1 { // it goes, with what it holds
+			part = 0
+			sockets[who].drop()
+			sockets = slices.Delete(sockets, who, who+1)
+			continue
+		}
+		sockets[who].ack("orders", ids(events)...)
+		want = want[n:]
 	}
 	if f := sinkFigures(t, two, "billing"); f["pending"] != 0.0 || f["lag"] != 0.0 {
 		t.Errorf("figures: %v", f)
@@ -76,17 +74,20 @@ func TestStrictSinkServesEachStreamByItself(t *testing.T) {
 	assertEvents(t, second.events(1), []string{next}, 1)
 }
 
-// again reads events, and acks them, until this one has come.
-func again(s *socket, stream, last string) []string {
+// again acks these events, and those that come, until this one has come.
+func again(s *socket, stream, last string, events ...event) []string {
 	s.t.Helper()
 	var order []string
-	for !slices.Contains(order, last) {
-		for _, e := range s.next("events").Events {
+	for {
+		for _, e := range events {
 			order = append(order, e.ID)
 			s.ok(`{"type":"ack","stream":%q,"ids":[%q]}`, stream, e.ID)
 		}
+		if slices.Contains(order, last) {
+			return order
+		}
+		events = s.next("events").Events
 	}
-	return order
 }
 
 func TestStrictSinkRepeatsAFailedEventBeforeAnythingBehindIt(t *testing.T) {
@@ -110,13 +111,7 @@ func TestStrictSinkRepeatsAFailedEventBeforeAnythingBehindIt(t *testing.T) {
 	if first[0].ID != id[2] || first[0].Attempt != 2 {
 		t.Errorf("first came %+v, want %s", first[0], id[2])
 	}
-	for _, e := range first {
-		s.ok(`{"type":"ack","ids":[%q]}`, e.ID)
-	}
-	order := ids(first)
-	if order[len(order)-1] != id[9] {
-		order = append(order, again(s, "orders", id[9])...)
-	}
+	order := again(s, "orders", id[9], first...)
 	if !slices.Equal(order, id[2:]) {
 		t.Errorf("after the nack came %v, want %v", order, id[2:])
 	}
@@ -160,11 +155,7 @@ func TestStrictSinkIsTakenOverWhenItsHubIsKilled(t *testing.T) {
 	if took := time.Since(killed); took > 500*time.Millisecond+3*time.Second {
 		t.Errorf("the sink was taken over after %s, want ack_wait + 2 s at most", took)
 	}
-	for _, e := range first {
-		heir.ok(`{"type":"ack","ids":[%q]}`, e.ID)
-	}
-	order := append(ids(first), again(heir, "orders", id[29])...)
-	if !slices.Equal(order, id[4:]) {
+	if order := again(heir, "orders", id[29], first...); !slices.Equal(order, id[4:]) {
 		t.Errorf("the heir got %v, want %v", order, id[4:])
 	}
 }
@@ -172,23 +163,39 @@ func TestStrictSinkIsTakenOverWhenItsHubIsKilled(t *testing.T) {
 func TestStrictSinkGoesOnWhenAnEventIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
-	s := h.dial("/v1/sinks/billing/ws?stream=orders&order=strict&prefetch=2&max_deliveries=2&ack_wait=1h")
-	id := h.publishMany("orders", 6)
-	assertEvents(t, s.events(2), id[:2], 1)
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&order=strict&prefetch=1&max_deliveries=2&ack_wait=1h")
+	id := h.publishMany("orders", 4)
+	assertEvents(t, s.events(1), id[:1], 1)
 	s.ok(`{"type":"nack","ids":[%q],"dead_letter":true}`, id[0]) // at once
-	if order := again(s, "orders", id[2]); order[len(order)-1] != id[2] {
-		t.Errorf("behind the dead letter came %v", order)
+	for attempt := 1; attempt <= 2; attempt++ {                  // after its last delivery
+		assertEvents(t, s.events(1), id[1:2], attempt)
+		s.ok(`{"type":"nack","ids":[%q]}`, id[1])
 	}
-	s.until(id[4])                              // and id[3] before it
-	for attempt := 1; attempt <= 2; attempt++ { // after its last delivery
-		s.ok(`{"type":"nack","ids":[%q]}`, id[3])
-		s.aside = nil // came before
-		f := s.next("events")
-		if want := id[2+attempt]; f.Events[0].ID != want {
-			t.Fatalf("after attempt %d came %+v, want %s first", attempt, f, want)
-		}
+	assertEvents(t, s.events(1), id[2:3], 1)
+	s.ack("orders", id[2])
+	assertEvents(t, s.events(1), id[3:], 1)
+	if letters := buried(t, h, "billing", 2); !slices.Equal(letterIDs(letters), id[:2]) {
+		t.Errorf("dead letters: %+v", letters)
 	}
-	buried(t, h, "billing", 2)
+}
+
+func TestStrictConsumerKeepsWhatIsBehindADeadLetter(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&order=strict&prefetch=3&max_deliveries=1&ack_wait=1h")
+	id := h.publishMany("orders", 6)
+	assertEvents(t, s.events(3), id[:3], 1)
+	s.ok(`{"type":"nack","ids":[%q],"dead_letter":true}`, id[0])
+	assertEvents(t, s.events(1), id[3:4], 1)
+	s.ok(`{"type":"nack","ids":[%q]}`, id[1]) // was its only attempt
+	assertEvents(t, s.events(1), id[4:5], 1)
+	if f := s.ack("orders", id[2], id[3], id[4]); len(f.Acked) != 3 {
+		t.Errorf("the ack was answered %+v", f)
+	}
+	assertEvents(t, s.events(1), id[5:], 1)
+	if f := sinkFigures(t, h, "billing"); f["pending"] != 1.0 || f["redelivered"] != 0.0 || f["dead_letters"] != 2.0 {
+		t.Errorf("figures: %v", f)
+	}
 }
 
 func TestStrictSinkIsPulledInOrder(t *testing.T) {

@@ -175,12 +175,15 @@ func (st *sinkStream) lookAt(t time.Time) {
 // nextLook is how long run may sleep when nobody wakes it.
 func (s *sink) nextLook(now time.Time) time.Duration {
 	next := now.Add(idleLook)
+	if len(s.consumers) > 0 && s.config.ExpiresAfter > 0 && s.touchAt.Before(next) {
+		next = s.touchAt
+	}
 	for _, st := range s.streams {
 		at := st.reclaimAt
 		if st.reclaiming || !s.wanted(st) {
 			at = next // its end, or a hungry consumer, wakes run
 		}
-		if st.turn.holder != nil && st.turn.renewAt.Before(at) && s.keeps(st) {
+		if !st.reclaiming && st.turn.renewAt.Before(at) && (s.keeps(st, now) || now.Before(st.turn.renewAt)) {
 			at = st.turn.renewAt
 		}
 		if at.Before(st.notBefore) {

@@ -29,12 +29,20 @@ func (s *sink) turnTime(holder string) time.Duration {
 	return min(max(s.config.AckWait, shortTurn), longTurn)
 }
 
-// keeps says whether the connection that is served uses its turn. One that takes
-// nothing and holds nothing lets it pass.
-func (s *sink) keeps(st *sinkStream) bool {
+// keeps says whether the connection that is served keeps its turn. One that takes
+// nothing and holds nothing lets it pass after a while.
+func (s *sink) keeps(st *sinkStream, now time.Time) bool {
 	c := st.turn.holder
 	a := st.attachments[c]
-	return a != nil && (len(a.leases) > 0 || !a.muted && c.wants())
+	switch {
+	case a == nil:
+		return false
+	case len(a.leases) > 0:
+		return true
+	case a.muted || c.paused.Load() || c.stopped.Load():
+		return false
+	}
+	return c.hungry.Load() || now.Before(st.turn.renewAt)
 }
 
 // takeTurn asks for the next events in strict order, or for the turn.
@@ -45,7 +53,7 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 		return
 	}
 	look := !now.Before(st.reclaimAt) || st.unread && !st.turn.others
-	c, most := s.next(st)
+	c, most := s.next(st, now)
 	switch {
 	case c == nil:
 		return
@@ -86,9 +94,9 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 }
 
 // next is the connection to serve, and how many events it can take.
-func (s *sink) next(st *sinkStream) (c *consumer, most int) {
+func (s *sink) next(st *sinkStream, now time.Time) (c *consumer, most int) {
 	limit := st.weight.limit(reclaimEvents)
-	if c := st.turn.holder; c != nil && s.keeps(st) {
+	if c := st.turn.holder; c != nil && s.keeps(st, now) {
 		if a := st.attachments[c]; a.muted || !c.wants() {
 			return c, 0
 		}
@@ -129,6 +137,9 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	}
 	if mine && !c.pull {
 		st.turn.holder, st.turn.renewAt = c, renewAt
+		if st.attachments[c] == nil {
+			s.passTurn(st, c) // it left meanwhile
+		}
 	}
 	if mine && c.pull {
 		st.lookAt(now.Add(s.foreign())) // it is over then, if not before
