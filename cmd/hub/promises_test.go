@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -236,5 +237,78 @@ func TestTrimmedEventsAreOwedNoLonger(t *testing.T) {
 	assertEvents(t, two.dial("/v1/sinks/billing/ws?stream=orders").events(4), id[6:], 1)
 	if f := sinkFigures(t, two, "billing"); f["lag"] != 0.0 || f["pending"] != 4.0 {
 		t.Errorf("figures: %v", f)
+	}
+}
+
+// What a sink can do, in short, on the other kinds of Redis: its scripts have to
+// stay in one slot of a cluster, and in what the embedded one knows.
+func TestSinksAreCompleteOnRedisCluster(t *testing.T) {
+	t.Parallel()
+	redis := "HUB_REDIS_URL=" + redistest.StartCluster(t, 3).URL()
+	one, two := startHub(t, redis), startHub(t, redis)
+	for i := range 4 { // on every node
+		completeSink(t, one, two, fmt.Sprint("-", i))
+	}
+}
+
+func TestSinksAreCompleteOnEmbeddedRedis(t *testing.T) {
+	t.Parallel()
+	h := startHub(t)
+	completeSink(t, h, h, "")
+}
+
+func completeSink(t *testing.T, one, two *testHub, suffix string) {
+	sink, orders, payments := "billing"+suffix, "orders"+suffix, "payments"+suffix
+	eventually(t, func() string { return notReady(one) + notReady(two) })
+	one.put(sink, fmt.Sprintf(`{"streams":[%q,%q],"from":"oldest","types":["n"],"max_deliveries":2,"backoff":["50ms"],"ack_wait":"1h"}`, orders, payments))
+	s := two.dial("/v1/sinks/" + sink + "/ws?stream=" + orders + "&stream=" + payments)
+	one.publish(orders, `{"type":"other","data":1}`)
+	id, paid := one.publishMany(orders, 6), one.publishMany(payments, 1)
+	assertEvents(t, s.events(7), append(slices.Clone(id), paid...), 1)
+	s.ok(`{"type":"ack","stream":%q,"ids":%s}`, payments, list(paid...))
+	s.ok(`{"type":"extend","stream":%q,"ids":[%q]}`, orders, id[0])
+	s.ok(`{"type":"nack","stream":%q,"ids":[%q]}`, orders, id[1])
+	assertEvents(t, s.events(1), id[1:2], 2)
+	s.ok(`{"type":"nack","stream":%q,"ids":[%q]}`, orders, id[1])
+	one.settle(sink, "nacks", `{"stream":%q,"ids":[%q],"dead_letter":true,"reason":"bad"}`, orders, id[2])
+	one.settle(sink, "nacks", `{"stream":%q,"ids":[%q],"delay":"1h"}`, orders, id[3])
+	if letters := buried(t, one, sink, 2); !slices.Equal(letterIDs(letters), id[1:3]) || letters[1].Reason != "bad" {
+		t.Errorf("dead letters: %+v", letters)
+	}
+	one.want(http.StatusOK, "POST", "/v1/sinks/"+sink+"/dead-letters/redrive", `{"ids":`+list(id[1])+`}`)
+	assertEvents(t, s.events(1), id[1:2], 1)
+	one.want(http.StatusNoContent, "DELETE", "/v1/sinks/"+sink+"/dead-letters", "")
+	if pending := pendingEvents(t, one, sink); len(pending) != 5 {
+		t.Errorf("pending: %+v", pending)
+	}
+	if acked := one.settle(sink, "acks", `{"stream":%q,"up_to":%q}`, orders, id[4])["acked"]; len(acked) != 4 {
+		t.Errorf("acked up to %s: %v", id[4], acked)
+	}
+	s.ok(`{"type":"pause"}`)
+	one.seek(sink, orders, "after:"+id[3])
+	got := one.pull(sink, "?stream="+orders, `{"wait":"5s"}`)
+	assertEvents(t, got, id[4:], 1)
+	one.settle(sink, "acks", `{"stream":%q,"ids":%s}`, orders, list(ids(got)...))
+	for _, f := range one.want(http.StatusOK, "GET", "/v1/sinks/"+sink, "")["streams"].([]any) {
+		if f := f.(map[string]any); f["lag"] != 0.0 || f["pending"] != 0.0 || f["dead_letters"] != 0.0 {
+			t.Errorf("figures: %v", f)
+		}
+	}
+	one.want(http.StatusNoContent, "DELETE", "/v1/sinks/"+sink, "")
+	if code := s.closed(); code != 4404 {
+		t.Errorf("the consumer was closed with %d, want 4404", code)
+	}
+
+	strict := two.dial("/v1/sinks/strict" + suffix + "/ws?stream=" + orders + "&from=oldest&order=strict&type=n")
+	assertEvents(t, strict.events(6), id, 1)
+	strict.ok(`{"type":"nack","ids":[%q],"delay":"0s"}`, id[2])
+	strict.ok(`{"type":"ack","ids":%s}`, list(id[:2]...))
+	if order := again(strict, orders, id[5]); !slices.Equal(order, id[2:]) {
+		t.Errorf("after the nack came %v, want %v", order, id[2:])
+	}
+	once := two.dial("/v1/sinks/once" + suffix + "/ws?stream=" + orders + "&from=oldest&ack=none&type=n")
+	assertEvents(t, once.events(6), id, 1)
+	if pending := pendingEvents(t, one, "once"+suffix); len(pending) > 0 {
+		t.Errorf("pending: %+v", pending)
 	}
 }

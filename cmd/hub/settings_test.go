@@ -150,7 +150,7 @@ func TestSettingsAreRefusedWithEveryFault(t *testing.T) {
 		`{"streams":["orders"],"order":"key"}`:               "not_supported /order",
 		`{}`:                                                 "invalid_request /streams",
 		`{"streams":[]}`:                                     "invalid_request /streams",
-		`{"streams":["a b"]}`:                                "invalid_name /streams/0",
+		`{"streams":["a b"]}`:                                "invalid_request /streams/0",
 		`{"streams":["orders"],"ack":"maybe","ack_wait":"1ms"}`:                         "invalid_request /ack /ack_wait",
 		`{"streams":["orders"],"max_deliveries":-1,"expires_after":"500ms"}`:            "invalid_request /expires_after /max_deliveries",
 		`{"streams":["orders"],"backoff":["1s","soon"],"topics":["re:("],"types":[""]}`: "invalid_request /backoff/1 /topics/0 /types/0",

@@ -191,6 +191,9 @@ func (s *sink) sift(st *sinkStream, deliveries []delivery, holder string) []deli
 		switch {
 		case d.fault != "":
 			back := []handback{{id: d.id, attempt: d.event.Attempt, wait: waitDead}}
+			if s.noAck() {
+				back[0].attempt = notPending
+			}
 			s.release(st, release{holder: holder, reason: "undecodable: " + d.fault, back: back}, nil)
 		case s.filter.Match(d.event.Topic, d.event.Type):
 			kept = append(kept, d)

@@ -126,7 +126,7 @@ func faultOf(version any, e *hub.Event, hasData bool) string {
 		return "the entry has neither data nor bin"
 	case !e.Binary && !plausible(e.Data):
 		return "the entry's data is not JSON"
-	case e.Headers != nil && !(bytes.HasPrefix(e.Headers, []byte{'{'}) && plausible(e.Headers)):
+	case e.Headers != nil && (!bytes.HasPrefix(e.Headers, []byte{'{'}) || !plausible(e.Headers)):
 		return "the entry's headers are not a JSON object"
 	}
 	return ""

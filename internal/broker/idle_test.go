@@ -57,6 +57,17 @@ func figure(t *testing.T, c *redis.Client, section, name string) int {
 	return 0
 }
 
+// commandRate is how many commands a second Redis runs.
+func commandRate(t *testing.T, c *redis.Client) float64 {
+	t.Helper()
+	const window = 4 * time.Second
+	began, before := time.Now(), figure(t, c, "stats", "total_commands_processed:")
+	<-time.After(window) // a rate needs a time
+	after, took := figure(t, c, "stats", "total_commands_processed:"), time.Since(began)
+	const own = 1 // this INFO
+	return float64(after-before-own) / took.Seconds()
+}
+
 func TestIdleSinksCostAlmostNothing(t *testing.T) {
 	t.Parallel()
 	const sinks = 500
@@ -101,12 +112,7 @@ func TestIdleSinksCostAlmostNothing(t *testing.T) {
 		return ""
 	})
 
-	const window = 4 * time.Second
-	began, before := time.Now(), figure(t, c, "stats", "total_commands_processed:")
-	<-time.After(window) // a rate needs a time
-	after, took := figure(t, c, "stats", "total_commands_processed:"), time.Since(began)
-	const own = 1 // this test's INFO
-	if rate := float64(after-before-own) / took.Seconds(); rate >= 50 {
+	if rate := commandRate(t, c); rate >= 50 {
 		t.Errorf("%d idle sinks cost %.1f commands a second, want fewer than 50", sinks, rate)
 	}
 	if n := s.ClientCount(t, b.Name()); n > 12 {
@@ -145,5 +151,50 @@ func TestForeignEntryReachesAnIdleSink(t *testing.T) {
 	events := d.Events
 	if err != nil || len(events) != 1 || string(events[0].Data) != `{"total":"1"}` || events[0].Attempt != 1 {
 		t.Errorf("the events are %+v (%v)", events, err)
+	}
+}
+
+func TestTenThousandPendingEventsCostLittle(t *testing.T) {
+	t.Parallel()
+	const events = hub.MaxPrefetch
+	s := redistest.Start(t)
+	one, two := startBroker(t, s.URL()), startBroker(t, s.URL())
+	holders := map[string]hub.Consumer{}
+	for sink, ackWait := range map[string]string{"held": "1h", "waiting": "4s"} { // others look every 5 s, or every second
+		holders[sink] = consume(t, one, hub.ConsumerSpec{
+			Sink: sink, Streams: []string{"orders"}, Prefetch: events,
+			Settings: hub.SinkSettings{hub.SettingAckWait: ackWait},
+		})
+	}
+	for range events / 1000 {
+		if _, err := one.Publish(t.Context(), "orders", batch("x", 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, holders["held"], events)
+	hour := time.Hour
+	nack := hub.Settlement{Verb: hub.VerbNack, Stream: "orders", Delay: &hour}
+	for _, e := range take(t, holders["waiting"], events) {
+		id, err := hub.ParseID(e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nack.Receipts = append(nack.Receipts, hub.Receipt{ID: id})
+	}
+	if result, err := one.Settle(t.Context(), "waiting", nack); err != nil || len(result.Done) != events {
+		t.Fatalf("%d events wait (%v)", len(result.Done), err)
+	}
+	for sink := range holders {
+		consume(t, two, hub.ConsumerSpec{Sink: sink, Streams: []string{"orders"}, Prefetch: 10}) // would have them all
+	}
+	c := s.Client(t)
+	if rate := commandRate(t, c); rate >= 200 {
+		t.Errorf("%d pending events cost two hubs %.1f commands a second, want fewer than 200", 2*events, rate)
+	}
+	for _, sink := range []string{"held", "waiting"} {
+		status, err := two.Status(t.Context(), sink)
+		if err != nil || status.Streams[0].Pending != events {
+			t.Errorf("of the sink %s are pending %+v (%v), want %d", sink, status.Streams, err, events)
+		}
 	}
 }

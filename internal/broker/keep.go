@@ -99,7 +99,6 @@ func (b *Broker) keepStream(ctx context.Context, sink, stream string, config hub
 	if len(summary) == 0 || number(summary[0]) == 0 && redriven == 0 {
 		return nil
 	}
-	grace := max(config.AckWait/20, 50*time.Millisecond)
-	args := []any{sink, b.name, 0, (config.AckWait + 2*grace).Milliseconds(), config.MaxDeliveries, delaysOf(config.Backoff)}
+	args := []any{sink, b.name, 0, foreignOf(config).Milliseconds(), config.MaxDeliveries, delaysOf(config.Backoff)}
 	return b.work(ctx, keys[0], reclaimScript.call(keys, append(args, b.alive.args()...)...))
 }

@@ -25,6 +25,9 @@ const (
 	waitDead    = "dead" // for ever: it is a dead letter
 )
 
+// notPending stands for the attempt of an event that was read with ack=none.
+const notPending = -1
+
 // handback is one event on its way back to nobody.
 type handback struct {
 	id      hub.ID

@@ -120,7 +120,9 @@ func (s *sink) streamNames() []string { return s.known.Load().Streams }
 
 // grace is how much longer than ack_wait a lease may last: what is handed over
 // later than this after it was read is stamped anew, so that no lease ends early.
-func (s *sink) grace() time.Duration { return max(s.config.AckWait/20, 50*time.Millisecond) }
+func (s *sink) grace() time.Duration { return graceOf(s.config) }
+
+func graceOf(config hub.SinkConfig) time.Duration { return max(config.AckWait/20, 50*time.Millisecond) }
 
 // held is the time after which this hub ends a lease, counted from when the event
 // was read.
@@ -128,7 +130,9 @@ func (s *sink) held() time.Duration { return s.config.AckWait + s.grace() }
 
 // foreign is the time after which any hub ends a lease: the one that has it goes
 // first.
-func (s *sink) foreign() time.Duration { return s.held() + s.grace() }
+func (s *sink) foreign() time.Duration { return foreignOf(s.config) }
+
+func foreignOf(config hub.SinkConfig) time.Duration { return config.AckWait + 2*graceOf(config) }
 
 func (s *sink) noAck() bool { return s.config.Ack == hub.AckNone }
 

@@ -10,7 +10,8 @@ local last, added = '0-0', 0
 if redis.call('EXISTS', log) == 1 then
   local info = redis.call('XINFO', 'STREAM', log)
   for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then last = info[i + 1] end
+    -- The embedded Redis says '' where there was no entry yet.
+    if info[i] == 'last-generated-id' and info[i + 1] ~= '' then last = info[i + 1] end
     if info[i] == 'entries-added' then added = info[i + 1] end
   end
 end

@@ -14,8 +14,7 @@ for i = 4, #ARGV, 2 do
       result = -1
     else
       if ARGV[3] == '1' then note(id, entry[3], entry[4]) end
-      -- JUSTID keeps the attempt.
-      result = #redis.call('XCLAIM', key, group, held, 0, id, 'JUSTID')
+      result = #redis.call('XCLAIM', key, group, held, 0, id, 'RETRYCOUNT', entry[4], 'JUSTID')
       if result == 0 then settle(key, id) end
     end
   end

@@ -117,14 +117,13 @@ end
 -- park hands an event back to nobody, until it is due. An event that was deleted
 -- from its stream is not claimed: it is owed no more.
 local function park(key, entry, kind, due)
-  local id, attempt, claimed = entry[1], entry[4], nil
+  local id, attempt = entry[1], entry[4]
   if kind == 'free' then
-    claimed = redis.call('XCLAIM', key, group, 'retry', 0, id, 'RETRYCOUNT', math.max(0, attempt - 1), 'JUSTID')
+    attempt = math.max(0, attempt - 1)
   else
     note(id, entry[3], attempt)
-    claimed = redis.call('XCLAIM', key, group, 'retry', 0, id, 'JUSTID')
   end
-  if #claimed == 0 then
+  if #redis.call('XCLAIM', key, group, 'retry', 0, id, 'RETRYCOUNT', attempt, 'JUSTID') == 0 then
     settle(key, id)
     redis.call('ZREM', retry, id)
     return false

@@ -4,8 +4,8 @@
 -- ARGV[3] reason   ARGV[4] last consumer, '' for the one that holds the event
 -- ARGV[5] most deliveries, 0 for no limit   ARGV[6] back-off in ms, "1000,10000"
 -- ARGV[7] '1': strict order, so what is behind comes again, too
--- ARGV[8…] for each: id, attempt (0: whichever), how long it waits: 'dead' for
---   ever, or see pause
+-- ARGV[8…] for each: id, attempt (0: whichever; -1: it was read without being
+--   pending), how long it waits: 'dead' for ever, or see pause
 -- Returns {results, holders, taken, due}
 --   results  for each: 1 it waits, 2 it is a dead letter, 0 not pending,
 --            -1 held by another or delivered anew
@@ -18,6 +18,7 @@ local first, of -- strict: the first that waits, and who held it
 for i = 8, #ARGV, 3 do
   local id, attempt, kind = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
   local key, entry = pending(id)
+  if attempt < 0 then key, entry = log, {id, holder, 0, 1} end
   local result, held = 0, ''
   if entry then
     held = entry[2]
