@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -62,5 +63,35 @@ func TestEventDeliveredAnewAfterALostGroupCountsOnce(t *testing.T) {
 	}
 	if held := consumer.Held(); held != 0 {
 		t.Errorf("with everything acknowledged the consumer is said to hold %d events", held)
+	}
+}
+
+func TestSinkOfSeveralStreamsOutlivesTheLossOfAllKeys(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	streams := []string{"orders", "payments", "refunds"}
+	consumer := consume(t, b, hub.ConsumerSpec{
+		Sink: "billing", Streams: streams, Prefetch: 20,
+		Settings: hub.SinkSettings{hub.SettingAckWait: "1h", hub.SettingMaxDeliveries: "3"},
+	})
+	if err := s.Client(t).FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range streams {
+		if _, err := b.Publish(t.Context(), stream, batch("x", 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, consumer, len(streams))
+	config := func() hub.SinkConfig {
+		status, err := b.Status(t.Context(), "billing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Config
+	}
+	if got, want := config(), consumer.Info().Config; !reflect.DeepEqual(got, want) {
+		t.Errorf("the sink is made again as %+v, want %+v", got, want)
 	}
 }

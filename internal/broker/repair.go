@@ -27,7 +27,8 @@ func (s *sink) repair(st *sinkStream) {
 		return
 	}
 	st.repairing = true
-	cmd := s.broker.definition(defineMend, s.name, nil, s.config, []string{st.name}, false)
+	// With all of its streams: the first to be repaired stores the sink for the others.
+	cmd := s.broker.definition(defineMend, s.name, nil, s.config, s.config.Streams, false)
 	o := &op{cmds: []redis.Cmder{cmd}}
 	s.flying++
 	o.done = func() {

@@ -106,8 +106,11 @@ func (b *Broker) define(ctx context.Context, mode, sink string, asked hub.SinkSe
 	if err = b.work(ctx, key, cmd); err == nil {
 		s, made, removed, err = b.defined(cmd)
 	}
+	if err != nil && mode == definePut {
+		return s, false, nil, failure(err, doing)
+	}
 	if err != nil {
-		return s, false, nil, readFailure(err, doing) // doing it again is harmless
+		return s, false, nil, readFailure(err, doing) // a sink that was made meanwhile is as it was wanted
 	}
 	if !s.known {
 		return s, false, nil, nil
