@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -202,14 +203,17 @@ func (s *contractSocket) closed(code websocket.StatusCode) {
 
 func TestEveryFrameOfASinkIsAsDocumented(t *testing.T) {
 	t.Parallel()
-	h := contractHub(t)
+	redis := redistest.Start(t)
+	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	conn := newContract(t).connect(t, h, "/v1/sinks/billing/ws?stream=orders&from=oldest")
 	s := &contractSocket{t, conn, newContractFrames(t, "sink")}
 	s.next("ready")
 
 	h.call("POST", "/v1/streams/orders/events", `{"type":"a","topic":"b","key":"c","headers":{"d":"e"},"data":null}`)
 	first := s.event()
-	s.send(`{"type":"nack","stream":"orders","ids":[%q,"1-0",{"id":"1-1","attempt":2}],"delay":"1ms","ref":"n"}`, first)
+	s.send(`{"type":"extend","ids":[%q,"1-0",{"id":"1-1","attempt":2147483647}],"ref":0}`, first)
+	s.next("extended")
+	s.send(`{"type":"nack","stream":"orders","ids":[%q,"1-0",{"id":"1-1","attempt":2}],"delay":"1ms","reason":"","dead_letter":false,"ref":"n"}`, first)
 	s.next("nacked")
 	if again := s.event(); again != first {
 		t.Fatalf("%s came after the nack, want %s", again, first)
@@ -218,9 +222,19 @@ func TestEveryFrameOfASinkIsAsDocumented(t *testing.T) {
 	s.next("acked")
 	s.send(`{"type":"ack","stream":"visits","ids":["1-0"]}`) // good, but for this sink
 	s.next("error")
+	s.send(`{"type":"ack","up_to":%q,"ref":"up_to"}`, first)
+	s.next("acked")
 	s.refused(`{"type":"seek"}`, `{"ids":["1-0"]}`, `{"type":"ack"}`, `{"type":"ack","ids":[]}`, `{"type":"ack","ids":"1-0"}`,
 		`{"type":"ack","ids":["1"]}`, `{"type":"ack","ids":["1-0"],"delay":"1s"}`, `{"type":"ack","ids":[{"id":"1-0","attempt":1}]}`,
-		`{"type":"ack","ids":["1-0"],"ref":null}`, `{"type":"nack","ids":[{"id":"1-0","attempt":0}]}`, `{"type":"nack","ids":["1-0"],"delay":5}`)
+		`{"type":"ack","ids":["1-0"],"up_to":"1-0"}`, `{"type":"ack","up_to":1}`, `{"type":"ack","ids":["1-0"],"ref":null}`,
+		`{"type":"nack","ids":[{"id":"1-0","attempt":0}]}`, `{"type":"nack","ids":[{"id":"1-0"}]}`, `{"type":"nack","up_to":"1-0"}`,
+		`{"type":"nack","ids":["1-0"],"delay":5}`, `{"type":"nack","ids":["1-0"],"reason":`+`"`+strings.Repeat("x", 1025)+`"}`,
+		`{"type":"nack","ids":["1-0"],"dead_letter":"yes"}`, `{"type":"extend"}`, `{"type":"extend","ids":["1-0"],"delay":"1s"}`,
+		`{"type":"credit"}`, `{"type":"credit","n":0}`, `{"type":"credit","n":10001}`, `{"type":"credit","n":1.5}`,
+		`{"type":"pause","n":1}`, `{"type":"resume","stream":"orders"}`, `{"type":"add_stream"}`, `{"type":"add_stream","stream":"a~b"}`,
+		`{"type":"add_stream","stream":"a","from":"now"}`, `{"type":"remove_stream","stream":"a","from":"oldest"}`)
+	s.flow(h)
+	s.losses(h, redis)
 
 	h.call("POST", "/v1/streams/orders/events", `{"data_base64":"AAE="}`)
 	held := s.event()
@@ -231,6 +245,43 @@ func TestEveryFrameOfASinkIsAsDocumented(t *testing.T) {
 	s.next("acked")
 	s.closed(websocket.StatusServiceRestart)
 	<-stopped // the harness looks at the error
+}
+
+// flow is what says when to deliver, and what.
+func (s *contractSocket) flow(h *testHub) {
+	s.t.Helper()
+	s.send(`{"type":"credit","n":1}`) // good, but with prefetch=0 only
+	s.next("error")
+	manual := &contractSocket{s.t, newContract(s.t).connect(s.t, h, "/v1/sinks/manual/ws?stream=orders&prefetch=0"), s.frames}
+	manual.next("ready")
+	manual.send(`{"type":"credit","n":10000,"ref":"c"}`)
+	manual.next("done")
+
+	s.send(`{"type":"pause","ref":"p"}`)
+	s.next("done")
+	s.send(`{"type":"resume","ref":"r"}`)
+	s.next("done")
+	for range 2 { // at first without anything ignored
+		s.send(`{"type":"add_stream","stream":"refunds","from":"oldest","ref":"a"}`)
+		s.next("streamAdded")
+	}
+	s.send(`{"type":"remove_stream","stream":"refunds","ref":"r"}`)
+	s.next("streamRemoved")
+}
+
+// losses: a group that is gone, and a stream that is taken from the sink.
+func (s *contractSocket) losses(h *testHub, redis *redistest.Server) {
+	s.t.Helper()
+	if err := redis.Client(s.t).XGroupDestroy(s.t.Context(), "hub:{orders}:log", "billing").Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.next("gap")
+	s.send(`{"type":"add_stream","stream":"visits","ref":"a"}`)
+	s.next("streamAdded")
+	h.put("billing", `{"streams":["orders","refunds"]}`)
+	s.next("error")
+	s.send(`{"type":"ack","ids":["1-0"],"ref":"again only one"}`)
+	s.next("acked")
 }
 
 func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
@@ -256,19 +307,39 @@ func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
 	<-stopped // the harness looks at the error
 }
 
-func TestAFrameThatIsNoObjectClosesTheSocketWith4400(t *testing.T) {
+func TestSocketsAreClosedWithTheDocumentedCodes(t *testing.T) {
 	t.Parallel()
 	h := contractHub(t)
-	for name, frame := range map[string]string{"an array": `[]`, "no JSON": `{"type":`} {
-		conn := newContract(t).connect(t, h, "/v1/broadcast/ws?channel=room-1")
-		s := &contractSocket{t, conn, newContractFrames(t, "broadcast")}
-		s.next("ready")
-		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
-			t.Fatal(err)
+	frame := func(text string) func(*contractSocket) {
+		return func(s *contractSocket) {
+			if err := s.conn.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		s.next("error")
-		if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != 4400 {
-			t.Errorf("%s: %v, want the close code 4400", name, err)
-		}
+	}
+	for name, tc := range map[string]struct {
+		end  func(*contractSocket)
+		want websocket.StatusCode
+	}{
+		"an array":       {frame(`[]`), 4400},
+		"no JSON":        {frame(`{"type":`), 4400},
+		"too many bytes": {frame(`{"type":"` + strings.Repeat("x", 1<<20) + `"}`), 1009},
+		"the sink deleted": {func(*contractSocket) {
+			h.want(http.StatusNoContent, "DELETE", "/v1/sinks/billing", "")
+		}, 4404},
+		"the last stream taken": {func(*contractSocket) {
+			h.put("billing", `{"streams":["payments"]}`)
+		}, 4404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := newContract(t).connect(t, h, "/v1/sinks/billing/ws?stream=orders")
+			s := &contractSocket{t, conn, newContractFrames(t, "sink")}
+			s.next("ready")
+			tc.end(s)
+			s.next("error")
+			if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != tc.want {
+				t.Errorf("%v, want the close code %d", err, tc.want)
+			}
+		})
 	}
 }

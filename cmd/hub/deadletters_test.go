@@ -218,6 +218,39 @@ func TestRedrivenEventOutlivesTheLog(t *testing.T) {
 	assertEvents(t, s.until(fence), []string{fence}, 1)
 }
 
+func TestRedrivenEventOutlivesItsHub(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	setting := "HUB_REDIS_URL=" + redis.URL()
+	doomed, other := startProcess(t, setting), startHub(t, setting)
+	s := doomed.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=500ms")
+	trimmed, kept := bury(doomed, s, "orders", 1)[0], bury(doomed, s, "orders", 1)[0]
+	if err := redis.Client(t).XDel(t.Context(), "hub:{orders}:log", trimmed).Err(); err != nil {
+		t.Fatal(err)
+	}
+	doomed.want(http.StatusOK, "POST", "/v1/sinks/billing/dead-letters/redrive", `{"all":true}`)
+	assertEvents(t, s.events(2), []string{trimmed, kept}, 1)
+	doomed.kill()
+	var got []event
+	for len(got) < 2 { // nobody was connected here, and nobody knew of it
+		got = append(got, other.pull("billing", "", `{"wait":"10s"}`)...)
+	}
+	assertEvents(t, got, []string{trimmed, kept}, 2)
+	other.settle("billing", "nacks", `{"stream":"orders","ids":%s,"dead_letter":true}`, list(trimmed, kept))
+	other.want(http.StatusOK, "POST", "/v1/sinks/billing/dead-letters/redrive", `{"all":true}`) // for nobody yet
+	got = nil
+	for len(got) < 2 {
+		got = append(got, other.pull("billing", "", `{"wait":"10s"}`)...)
+	}
+	assertEvents(t, got, []string{trimmed, kept}, 1)
+	if f := sinkFigures(t, other, "billing"); f["pending"] != 2.0 || f["lag"] != 0.0 || f["dead_letters"] != 0.0 {
+		t.Errorf("figures: %v", f)
+	}
+	if acked := other.settle("billing", "acks", `{"stream":"orders","up_to":%q}`, kept)["acked"]; len(acked) != 2 {
+		t.Errorf("acked: %v", acked)
+	}
+}
+
 func TestDeadLettersArePagedAndPurged(t *testing.T) {
 	t.Parallel()
 	_, one, two := twoHubs(t)

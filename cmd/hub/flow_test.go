@@ -273,3 +273,36 @@ func TestConsumersOfAnAtMostOnceSinkShareIt(t *testing.T) {
 		}
 	}
 }
+
+func TestFlowOfAnAtMostOnceSinkIsTheConsumers(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	id := h.publishMany("orders", 10)
+	const path = "/v1/sinks/billing/ws?stream=orders&from=oldest&ack=none"
+	s := h.dial(path + "&prefetch=0")
+	s.ok(`{"type":"credit","n":4}`)
+	assertEvents(t, s.events(4), id[:4], 1)
+	s.drop()
+	s = h.dial(path + "&batch=3&max_latency=1m")
+	if f := s.next("events"); !slices.Equal(ids(f.Events), id[4:7]) {
+		t.Errorf("the frame has %v, want %v", ids(f.Events), id[4:7])
+	}
+	if f := s.next("events"); !slices.Equal(ids(f.Events), id[7:]) {
+		t.Errorf("the frame has %v, want %v", ids(f.Events), id[7:])
+	}
+	s.drop()
+	eventually(t, func() string { // or what comes next would be lost with it
+		if consumers := h.call("GET", "/v1/sinks/billing", "").json(t)["consumers"].([]any); len(consumers) > 0 {
+			return fmt.Sprint("still connected: ", consumers)
+		}
+		return ""
+	})
+	s = h.dial(path)
+	s.ok(`{"type":"pause"}`)
+	id = append(h.publishMany("orders", 3), fence(t, h, "orders"))
+	if f := sinkFigures(t, h, "billing"); f["lag"] != 4.0 {
+		t.Errorf("while the consumer pauses: %v", f)
+	}
+	s.ok(`{"type":"resume"}`)
+	assertEvents(t, s.events(4), id, 1)
+}

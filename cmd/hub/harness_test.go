@@ -44,6 +44,8 @@ type testHub struct {
 	logs *logBuffer
 	stop func() error // as SIGTERM would; idempotent
 	kill func()       // as SIGKILL would; nil for a hub in this process
+
+	signal func(syscall.Signal) // nil for a hub in this process
 }
 
 // environment is how hubs are set up in tests: a free port, and quick to leave.
@@ -98,6 +100,7 @@ func startProcess(t *testing.T, settings ...string) *testHub {
 			_ = cmd.Process.Kill()
 			_ = wait()
 		},
+		signal: func(signal syscall.Signal) { _ = cmd.Process.Signal(signal) },
 	}
 	t.Cleanup(func() {
 		cancel()

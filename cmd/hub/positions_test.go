@@ -14,15 +14,18 @@ import (
 func TestNothingPublishedAfterReadyIsMissed(t *testing.T) {
 	t.Parallel()
 	_, one, two := twoHubs(t)
-	const workers, trials = 4, 250
+	const workers, trials = 4, 300 // 1,000 that are acknowledged, 200 that are not
 	for worker := range workers {
 		t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
 			t.Parallel()
 			near, far := one.in(t), two.in(t)
 			for trial := range trials {
 				// Streams that nobody has used, and some in mid-stream.
-				stream := fmt.Sprintf("orders-%d-%d", worker, trial%125)
-				ack := []string{"explicit", "none"}[trial%2]
+				stream := fmt.Sprintf("orders-%d-%d", worker, trial%150)
+				ack := "explicit"
+				if trial%6 == 0 {
+					ack = "none"
+				}
 				s := far.dial(fmt.Sprintf("/v1/sinks/sink-%d-%d/ws?stream=%s&from=latest&ack=%s", worker, trial, stream, ack))
 				id := near.publish(stream, `{"data":1}`)
 				assertEvents(t, s.events(1), []string{id}, 1)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -247,4 +248,33 @@ func TestDrainEndsAWaitingPull(t *testing.T) {
 	// Nothing went to the pull that was ended.
 	id := staying.publish("orders", `{"data":1}`)
 	assertEvents(t, staying.pull("billing", "", `{"wait":"10s"}`), []string{id}, 1)
+}
+
+func TestPullThatItsWorkerLeftTakesNothing(t *testing.T) {
+	t.Parallel()
+	_, one, two := twoHubs(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(one.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const body = `{"wait":"1m"}`
+	if _, err := fmt.Fprintf(conn, "POST /v1/sinks/billing/pull?stream=orders&ack_wait=1h HTTP/1.1\r\nHost: hub\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		t.Fatal(err)
+	}
+	waits := func(n int) {
+		t.Helper()
+		eventually(t, func() string {
+			if answer := one.call("GET", "/v1/sinks/billing", ""); strings.Count(string(answer.body), `"transport":"http"`) != n {
+				return fmt.Sprintf("want %d pulls: %s", n, answer.body)
+			}
+			return ""
+		})
+	}
+	waits(1)
+	_ = conn.Close()
+	waits(0)
+	id := one.publish("orders", `{"data":1}`)
+	assertEvents(t, two.pull("billing", "", `{"wait":"10s"}`), []string{id}, 1)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,6 +158,32 @@ func TestStrictSinkIsTakenOverWhenItsHubIsKilled(t *testing.T) {
 	}
 	if order := again(heir, "orders", id[29], first...); !slices.Equal(order, id[4:]) {
 		t.Errorf("the heir got %v, want %v", order, id[4:])
+	}
+}
+
+// A hub that stood still wakes up believing that it is its consumer's turn.
+func TestStrictSinkHasOneConsumerAfterAHubStoodStill(t *testing.T) {
+	t.Parallel()
+	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	stopped, other := startProcess(t, setting), startHub(t, setting)
+	id := other.publishMany("orders", 20)
+	old := stopped.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&order=strict&ack_wait=500ms&prefetch=5")
+	assertEvents(t, old.events(5), id[:5], 1)
+	old.ack("orders", id[0])
+	old.until(id[5])
+	stopped.signal(syscall.SIGSTOP)
+	heir := other.dial("/v1/sinks/billing/ws?stream=orders&prefetch=1")
+	first := heir.events(1)
+	assertEvents(t, first, id[1:2], 2)
+	stopped.signal(syscall.SIGCONT)
+	if f := old.ok(`{"type":"extend","ids":[%q]}`, id[1]); len(f.Extended) > 0 {
+		t.Errorf("who had the turn before was answered %+v", f)
+	}
+	if order := again(heir, "orders", id[19], first...); !slices.Equal(order, id[1:]) {
+		t.Errorf("the heir got %v, want %v", order, id[1:])
+	}
+	if f, ok := old.passed(); ok {
+		t.Errorf("who had the turn before got %+v", f)
 	}
 }
 

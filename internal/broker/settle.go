@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (s *sink) settle(c *consumer, settlement hub.Settlement, done func(hub.Sett
 	}
 }
 
-// upTo are the events that the consumer holds, up to this one.
+// upTo are the events that the consumer holds, up to this one, in order.
 func (a *attachment) upTo(last hub.ID) []hub.ID {
 	if a == nil {
 		return nil
@@ -47,6 +48,7 @@ func (a *attachment) upTo(last hub.ID) []hub.ID {
 			ids = append(ids, id)
 		}
 	}
+	slices.SortFunc(ids, hub.ID.Compare)
 	return ids
 }
 

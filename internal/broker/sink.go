@@ -292,6 +292,11 @@ func (s *sink) fails(st *sinkStream, doing string, err error) {
 	st.failures++
 	wait := min(100*time.Millisecond<<min(st.failures, 10), 2*time.Second)
 	st.notBefore = time.Now().Add(wait/2 + rand.N(wait/2))
+	for c := range st.attachments {
+		if c.pull {
+			c.fail(failure(err, doing)) // its client is there to try again
+		}
+	}
 	if st.failures == 1 {
 		s.broker.log.Warn("a sink cannot reach its stream, retrying", slog.String("sink", s.name),
 			slog.String("stream", st.name), slog.String("doing", doing), slog.Any("error", err))

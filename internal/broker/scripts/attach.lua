@@ -18,6 +18,9 @@ end
 
 local floor = redis.call('HGET', state, 'floor')
 local seek = ARGV[3] == '1'
+if floor and not seek and not redis.pcall('XPENDING', log, group).err then
+  return {0, last, 0} -- nothing to do, even where Redis's memory is full
+end
 if seek then
   redis.pcall('XGROUP', 'DESTROY', log, group)
   redis.call('DEL', retry, side, times, turn)

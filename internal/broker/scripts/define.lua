@@ -51,7 +51,8 @@ if ARGV[2] == '1' then
   end
 end
 local clock = redis.call('TIME')
-redis.call('HSET', key, 'used', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
+-- A sink that exists can be used though Redis's memory is full.
+redis.pcall('HSET', key, 'used', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
 -- Versions grow even where all keys were lost in between.
 if changed then redis.call('HSET', key, 'version', string.format('%.0f', clock[1] * 1000000 + clock[2])) end
 return {redis.call('HGETALL', key), known and 0 or 1, removed}

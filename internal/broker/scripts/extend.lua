@@ -3,6 +3,7 @@
 -- ARGV[3] '1' to write down when they were handed over
 -- ARGV[4…] for each: id, attempt (0: whichever)
 -- Returns {results, holders}; results as those of release.lua
+roomy()
 local results, holders = {}, {}
 for i = 4, #ARGV, 2 do
   local id, attempt = ARGV[i], tonumber(ARGV[i + 1])

@@ -11,6 +11,7 @@ if ARGV[1] ~= '' then
   if redis.call('HEXISTS', KEYS[1], 'deleted') == 1 then return {} end
   if now - tonumber(redis.call('HGET', KEYS[1], 'used') or now) < tonumber(ARGV[1]) then return {} end
 end
+redis.call('HDEL', KEYS[1], 'used') -- a first write that works though Redis's memory is full
 redis.call('HSET', KEYS[1], 'deleted', '1', 'version', string.format('%.0f', clock[1] * 1000000 + clock[2]))
 redis.call('PEXPIRE', KEYS[1], 600000)
 return stored

@@ -9,6 +9,7 @@
 --   held     events held by other consumers after this
 --   due      ms until the next waiting event is due, -1 for none
 --   own      events held by this consumer after this
+roomy()
 local me, most, wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local max, delays = tonumber(ARGV[5]), ARGV[6]
 local alive = {}

@@ -12,6 +12,7 @@
 --   holders  who held each
 --   taken    ids of those behind, and their holder
 --   due      ms until the next waiting event is due, -1 for none
+roomy()
 local holder, reason, label, max, delays = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local results, holders, taken = {}, {}, {}
 local first, of -- strict: the first that waits, and who held it
@@ -26,7 +27,7 @@ for i = 8, #ARGV, 3 do
       result = -1
     else
       local consumer = label
-      if consumer == '' then consumer = held end
+      if consumer == '' and held ~= 'retry' then consumer = held end
       if kind == 'dead' then
         bury(key, entry, reason, consumer)
         result = 2

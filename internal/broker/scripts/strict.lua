@@ -13,6 +13,7 @@
 --   wait     ms until there may be more to do, -1 for nothing known
 --   own      events held by this consumer after this
 --   more     1 when there may be more to read
+roomy()
 local me, mine, most = ARGV[2], ARGV[2] .. ' ' .. ARGV[3], tonumber(ARGV[5])
 local wait, max, delays = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local alive = {}
