@@ -12,7 +12,7 @@
 #   -w SECONDS  how long a pull waits for the first event, 1 to 60 (20)
 #   QUERY       stream=… and the settings of a sink that is new
 #
-#   worker.sh 'billing?stream=orders&from=oldest&max_deliveries=3' jq .data
+#   worker.sh 'shipping?stream=orders&from=oldest&max_deliveries=3' jq .data
 #
 # Run as many as you like, against any hub: each event goes to one of them.
 # - While a command runs, the leases of all events in hand are extended every third
@@ -59,9 +59,10 @@ extender=''  # process that extends leases
 # A child that is killed before its exec would run this, too.
 trap '[ $BASHPID != $$ ] || { kill $extender 2>/dev/null; rm -rf "$dir"; }' EXIT
 
+# -9, as a child that is still bash, before its exec, can miss another signal.
 stop() {
 	stopping=1 signalled=1
-	[ -z "$idle" ] || kill $! 2>/dev/null
+	[ -z "$idle" ] || kill -9 $! 2>/dev/null
 }
 trap stop TERM INT
 
@@ -69,7 +70,7 @@ trap stop TERM INT
 run() {
 	local status
 	"$@" <&0 &
-	if [ -n "$stopping" ] && [ -n "$idle" ]; then kill $! 2>/dev/null; fi
+	if [ -n "$stopping" ] && [ -n "$idle" ]; then kill -9 $! 2>/dev/null; fi
 	while :; do
 		signalled=''
 		wait $!
@@ -129,7 +130,7 @@ learn() {
 # worker is killed.
 extend() {
 	local body
-	trap 'kill $! 2>/dev/null; exit' TERM
+	trap 'kill -9 $! 2>/dev/null; exit' TERM
 	while sleep "$every" & wait $!; kill -0 $$ 2>/dev/null; do
 		while read -r body; do
 			curl -s --max-time 10 -o /dev/null --data-binary @- "$hub/v1/sinks/$sink/extend" <<<"$body" &

@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,6 +238,109 @@ func TestTrimmedEventsAreOwedNoLonger(t *testing.T) {
 	}
 	assertEvents(t, two.dial("/v1/sinks/billing/ws?stream=orders").events(4), id[6:], 1)
 	if f := sinkFigures(t, two, "billing"); f["lag"] != 0.0 || f["pending"] != 4.0 {
+		t.Errorf("figures: %v", f)
+	}
+}
+
+// Consumers that ack, fail, stall, leave and pull, at random: each event is done
+// in the end, and no delivery counts as another.
+func TestNothingIsLostWhateverConsumersDo(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"none", "strict"} {
+		t.Run(order, func(t *testing.T) { randomConsumers(t, order) })
+	}
+}
+
+func randomConsumers(t *testing.T, order string) {
+	_, one, two := twoHubs(t)
+	hubs := []*testHub{one, two}
+	one.put("billing", fmt.Sprintf(`{"streams":["orders"],"ack_wait":"300ms","max_deliveries":0,"backoff":["20ms"],"order":%q}`, order))
+	const total = 600
+	var mu sync.Mutex // protects the three below
+	seen, acked := map[string]bool{}, map[string]bool{}
+	finished := false
+	note := func(events []event) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, e := range events {
+			delivery := fmt.Sprint(e.ID, " attempt ", e.Attempt)
+			if seen[delivery] && order != "strict" { // which takes back what is behind a failure, at no cost
+				t.Errorf("event %s was delivered twice", delivery)
+			}
+			seen[delivery] = true
+		}
+	}
+	done := func(ids ...string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, id := range ids {
+			acked[id] = true
+		}
+		return finished || len(acked) == total
+	}
+	var workers sync.WaitGroup
+	for i := range 4 {
+		random := rand.New(rand.NewPCG(uint64(i), 1))
+		h := hubs[i%2]
+		socket := func() { // one connection
+			s := h.dial("/v1/sinks/billing/ws?stream=orders&prefetch=20")
+			defer s.drop()
+			for idle := time.Now(); !done() && time.Since(idle) < time.Second; {
+				f, ok := s.passed()
+				if !ok {
+					<-time.After(time.Millisecond)
+					continue
+				}
+				idle = time.Now()
+				note(f.Events)
+				for _, e := range f.Events {
+					switch random.IntN(20) {
+					case 0:
+						return // with what it holds
+					case 1: // forgets it
+					case 2:
+						s.ok(`{"type":"extend","ids":[%q]}`, e.ID)
+					case 3:
+						s.ok(`{"type":"nack","ids":[{"id":%q,"attempt":%d}],"delay":"10ms"}`, e.ID, e.Attempt)
+					case 4:
+						s.ok(`{"type":"nack","ids":[%q]}`, e.ID)
+					default:
+						done(s.ack("orders", e.ID).Acked...)
+					}
+				}
+			}
+		}
+		workers.Go(func() {
+			for !done() {
+				if random.IntN(3) > 0 {
+					socket()
+					continue
+				}
+				events := h.pull("billing", "", `{"max":5,"wait":"50ms"}`)
+				note(events)
+				if len(events) > 1 {
+					h.settle("billing", "nacks", `{"stream":"orders","ids":[%q],"delay":"0s"}`, events[0].ID)
+					done(h.settle("billing", "acks", `{"stream":"orders","ids":%s}`, list(ids(events[1:])...))["acked"]...)
+				}
+			}
+		})
+	}
+	for range total / 20 {
+		two.publishMany("orders", 20)
+	}
+	defer workers.Wait()
+	defer func() {
+		mu.Lock()
+		finished = true
+		mu.Unlock()
+	}()
+	eventually(t, func() string {
+		if !done() {
+			return fmt.Sprint("not all events are acknowledged: ", sinkFigures(t, one, "billing"))
+		}
+		return ""
+	})
+	if f := sinkFigures(t, one, "billing"); f["pending"] != 0.0 || f["lag"] != 0.0 || f["dead_letters"] != 0.0 {
 		t.Errorf("figures: %v", f)
 	}
 }

@@ -192,6 +192,9 @@ func TestExtendKeepsAnEventWithItsHandler(t *testing.T) {
 	id := one.publishMany("orders", 2)
 	s.events(2)
 	two.dial("/v1/sinks/billing/ws?stream=orders") // who would get them
+	if got := one.pull("pulled", "?stream=orders&from=oldest&ack_wait="+wait.String(), ""); len(got) != 2 {
+		t.Fatalf("the pull got %v", ids(got))
+	}
 	tick := time.NewTicker(wait / 4)
 	defer tick.Stop()
 	for began := time.Now(); time.Since(began) < 3*wait; <-tick.C { // the handler's work
@@ -202,12 +205,19 @@ func TestExtendKeepsAnEventWithItsHandler(t *testing.T) {
 		if !slices.Equal(answer["extended"], id[1:]) {
 			t.Fatalf("extend over REST was answered %v", answer)
 		}
+		answer = two.settle("pulled", "extend", `{"stream":"orders","ids":%s}`, list(id...))
+		if !slices.Equal(answer["extended"], id) {
+			t.Fatalf("extend of what was pulled was answered %v", answer)
+		}
 	}
 	if f := s.ack("orders", id...); len(f.Acked) != 2 {
 		t.Errorf("the ack was answered %+v", f)
 	}
 	if f := sinkFigures(t, two, "billing"); f["pending"] != 0.0 || f["redelivered"] != 0.0 {
 		t.Errorf("figures: %v", f)
+	}
+	if f := sinkFigures(t, two, "pulled"); f["pending"] != 2.0 || f["redelivered"] != 0.0 {
+		t.Errorf("figures of what was pulled: %v", f)
 	}
 }
 
