@@ -13,7 +13,7 @@ LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test lint fmt bench clean redis-server
+.PHONY: help run test test-cluster lint fmt bench clean redis-server
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: redis-server ## run every test, on a real redis-server
 		echo "$(GO) test -C $$module ./..."; \
 		$(GO) test -C $$module -shuffle=on -timeout 10m $(TESTFLAGS) ./...; \
 	done
+
+test-cluster: redis-server ## run every test of sinks on a Redis Cluster of three nodes; `make test` runs some of them
+	EVENTHUB_TEST_CLUSTER=1 $(GO) test -race -shuffle=on -timeout 15m $(TESTFLAGS) -run TestSinksOnCluster ./cmd/hub
 
 lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
 	@set -e; for module in $(MODULES); do \

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // deadLetter is a dead letter as it is shown.
@@ -220,7 +218,7 @@ func TestRedrivenEventOutlivesTheLog(t *testing.T) {
 
 func TestRedrivenEventOutlivesItsHub(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	setting := "HUB_REDIS_URL=" + redis.URL()
 	doomed, other := startProcess(t, setting), startHub(t, setting)
 	s := doomed.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=500ms")
@@ -291,7 +289,7 @@ func TestDeadLettersArePagedAndPurged(t *testing.T) {
 
 func TestUndecodableEntriesBecomeDeadLettersAndBlockNobody(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	direct := redis.Client(t)
 	for _, order := range []string{"none", "strict"} {
@@ -324,7 +322,7 @@ func TestUndecodableEntriesBecomeDeadLettersAndBlockNobody(t *testing.T) {
 
 func TestDeadLettersTellWhyTheyDied(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	h := startHub(t, setting)
 	for reason, fail := range map[string]func(s *socket, id string){
 		"nacked":                 func(s *socket, id string) { s.ok(`{"type":"nack","ids":[%q]}`, id) },
@@ -345,7 +343,7 @@ func TestDeadLettersTellWhyTheyDied(t *testing.T) {
 
 func TestDeadLetterOfAHubThatDied(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed, h := startProcess(t, setting), startHub(t, setting)
 	id := h.publish("orders", `{"data":1}`)
 	doomed.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&max_deliveries=1&ack_wait=1h").events(1)

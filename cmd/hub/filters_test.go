@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"eventhub/internal/redistest"
 )
 
 func TestFilteredEventsAreAcknowledgedAtOnce(t *testing.T) {
@@ -54,7 +52,7 @@ func TestNobodyIsGivenWhatASinkFiltersOut(t *testing.T) {
 
 func TestPatterns(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	topics := []string{"eu", "eu.de", "eu.de.berlin", "eu.", "us.ny", "e?", "ü.de", "a+b", ""}
 	topicOf := map[string]string{}
 	for _, topic := range topics {

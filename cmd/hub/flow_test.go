@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // fence waits until the hub has passed its events so far on: a sink that was
@@ -149,7 +147,7 @@ func TestPartialBatchComesWhenItsFirstEventHasWaited(t *testing.T) {
 
 func TestMaxLatencyWithoutABatchGathers(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&max_latency=300ms")
 	began := time.Now()
 	id := h.publish("orders", `{"data":1}`)
@@ -184,7 +182,7 @@ func TestGatheredEventsDoNotTimeOutInTheHub(t *testing.T) {
 
 func TestMaxBytesBoundsWhatAConsumerHolds(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	const size, most = 30_000, 100_000
 	want := map[string]bool{}
 	body := fmt.Sprintf(`{"data":%q}`, strings.Repeat("x", size))
@@ -276,7 +274,7 @@ func TestConsumersOfAnAtMostOnceSinkShareIt(t *testing.T) {
 
 func TestFlowOfAnAtMostOnceSinkIsTheConsumers(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	id := h.publishMany("orders", 10)
 	const path = "/v1/sinks/billing/ws?stream=orders&from=oldest&ack=none"
 	s := h.dial(path + "&prefetch=0")

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"eventhub/internal/redistest"
 )
 
 func TestUnusedSinkExpiresWithALogLine(t *testing.T) {
@@ -57,7 +55,7 @@ func TestUnusedSinkExpiresWithALogLine(t *testing.T) {
 }
 
 // bookkeeping is how many keys there are, and how many consumers a group has.
-func bookkeeping(t *testing.T, direct *redis.Client, stream, sink string) string {
+func bookkeeping(t *testing.T, direct redis.UniversalClient, stream, sink string) string {
 	t.Helper()
 	keys := direct.DBSize(t.Context()).Val()
 	consumers := direct.XInfoConsumers(t.Context(), "hub:{"+stream+"}:log", sink).Val()
@@ -153,12 +151,12 @@ func TestBookkeepingOfDoneEventsGoes(t *testing.T) {
 }
 
 // losses are what may happen to a sink's group while events flow.
-var losses = map[string]func(t *testing.T, direct *redis.Client) error{
-	"FLUSHALL": func(t *testing.T, direct *redis.Client) error { return direct.FlushAll(t.Context()).Err() },
-	"DEL": func(t *testing.T, direct *redis.Client) error {
+var losses = map[string]func(t *testing.T, direct redis.UniversalClient) error{
+	"FLUSHALL": func(t *testing.T, direct redis.UniversalClient) error { return direct.FlushAll(t.Context()).Err() },
+	"DEL": func(t *testing.T, direct redis.UniversalClient) error {
 		return direct.Del(t.Context(), "hub:{orders}:log").Err()
 	},
-	"XGROUP DESTROY": func(t *testing.T, direct *redis.Client) error {
+	"XGROUP DESTROY": func(t *testing.T, direct redis.UniversalClient) error {
 		return direct.XGroupDestroy(t.Context(), "hub:{orders}:log", "billing").Err()
 	},
 }
@@ -172,7 +170,7 @@ func TestLossInMidFlowIsRepairedWithin2sAndTold(t *testing.T) {
 	}
 }
 
-func lossInMidFlow(t *testing.T, lose func(*testing.T, *redis.Client) error, kind string) {
+func lossInMidFlow(t *testing.T, lose func(*testing.T, redis.UniversalClient) error, kind string) {
 	server, one, two := twoHubs(t)
 	one.put("billing", `{"streams":["orders"],"ack_wait":"1h","types":["n","marker"],"max_deliveries":7,"backoff":["3s"],`+kind+`}`)
 	config := func() string { return fmt.Sprint(one.call("GET", "/v1/sinks/billing", "").json(t)["config"]) }
@@ -235,7 +233,7 @@ func lossInMidFlow(t *testing.T, lose func(*testing.T, *redis.Client) error, kin
 
 func TestHubKilledWith1500UnackedEventsLosesNoTime(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed, other := startProcess(t, setting), startHub(t, setting)
 	const total = 1500
 	id := other.publishMany("orders", total)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 func TestNothingPublishedAfterReadyIsMissed(t *testing.T) {
@@ -127,7 +125,7 @@ func TestStreamsAreAddedAndRemovedLive(t *testing.T) {
 
 func TestStreamsOfOneConnectionAreBounded(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), "HUB_MAX_STREAMS_PER_SOCKET=2")
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), "HUB_MAX_STREAMS_PER_SOCKET=2")
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	s.ok(`{"type":"add_stream","stream":"payments"}`)
 	if f := s.do(`{"type":"add_stream","stream":"refunds"}`); f.Code != "invalid_request" {
@@ -174,7 +172,7 @@ func TestSixStreamsOfOneSinkAreAllDeliveredAgain(t *testing.T) {
 
 func TestOneConnectionOfSixStreamsIsDeliveredAllAgain(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	const streams = 6
 	path := "/v1/sinks/billing/ws?ack_wait=300ms"
 	for i := range streams {

@@ -48,7 +48,7 @@ import (
 
 func TestSlowConsumersEventsStayPendingWhileHubsComeAndGo(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one := startHub(t, setting)
 	const wait, total = 400 * time.Millisecond, 20
 	slow := one.dial("/v1/sinks/billing/ws?stream=orders&max_deliveries=0&prefetch=20&ack_wait=" + wait.String())
@@ -100,7 +100,7 @@ func TestBacklogDrainsByItself(t *testing.T) {
 }
 
 // calls is how often Redis was called, by command.
-func calls(t *testing.T, direct *redis.Client) map[string]int {
+func calls(t *testing.T, direct redis.UniversalClient) map[string]int {
 	t.Helper()
 	info, err := direct.Info(t.Context(), "commandstats").Result()
 	if err != nil {
@@ -191,7 +191,7 @@ func TestLostLogIsNotSpunOn(t *testing.T) {
 
 func TestStalledConsumersHoldUpNeitherPingsNorTheShutdown(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	h := startHub(t, setting, "HUB_PING_INTERVAL=200ms", "HUB_WRITE_TIMEOUT=1m", "HUB_DRAIN_TIMEOUT=500ms")
 	other := startHub(t, setting)
 	neighbour := h.dial("/v1/sinks/quiet/ws?stream=quiet") // lives on pings

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // pulling pulls in the background, and returns where the answer comes. The sink
@@ -87,7 +85,7 @@ func TestPullTakesNoMoreThanItsMax(t *testing.T) {
 
 func TestPullIsRefusedWithEveryFault(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.put("billing", `{"streams":["orders"]}`)
 	for _, c := range []struct{ path, body, want string }{
 		{"billing/pull", `{"max":0,"wait":"61s"}`, "400 invalid_request /max /wait"},
@@ -210,7 +208,7 @@ func TestPullsAndSocketsShareASink(t *testing.T) {
 
 func TestLeasesOfPulledEventsOutliveTheHub(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed, other := startProcess(t, setting), startHub(t, setting)
 	id := other.publishMany("orders", 3)
 	doomed.pull("pulled", "?stream=orders&from=oldest&ack_wait=1h", "")
@@ -232,7 +230,7 @@ func TestLeasesOfPulledEventsOutliveTheHub(t *testing.T) {
 
 func TestDrainEndsAWaitingPull(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	leaving, staying := startHub(t, setting), startHub(t, setting)
 	answer := leaving.pulling("billing", "?stream=orders&ack_wait=1h", `{"wait":"1m"}`)
 	began := time.Now()

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // truncated is what times may lack: Redis counts whole milliseconds.
@@ -48,7 +46,7 @@ func TestNackAndTimeoutWaitTheBackoffAlike(t *testing.T) {
 
 func TestWithoutABackoffANackMeansNow(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&max_deliveries=0&ack_wait=1h")
 	id := h.publish("orders", `{"data":1}`)
 	const attempts = 50 // 0 is no limit
@@ -85,7 +83,7 @@ func TestTimeoutsWithoutABackoffComeAgainAtOnceToWhoeverIsFree(t *testing.T) {
 
 func TestAttemptIsTrueAfterRestartsOfAllHubs(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	setting := "HUB_REDIS_URL=" + redis.URL()
 	direct := redis.Client(t)
 	var timed, delayed string
@@ -130,7 +128,7 @@ func TestAttemptIsTrueAfterRestartsOfAllHubs(t *testing.T) {
 
 func TestAckOfADelayedEventAfterARestartOfAllHubs(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed := startProcess(t, setting)
 	s := doomed.dial("/v1/sinks/billing/ws?stream=orders")
 	id := doomed.publish("orders", `{"data":1}`)
@@ -153,7 +151,7 @@ func TestAckOfADelayedEventAfterARestartOfAllHubs(t *testing.T) {
 
 func TestDeliveriesThatCostNoAttemptDoNotCount(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	var id string
 	for round := range 3 { // with max_deliveries 1, one attempt would end it
 		h := startHub(t, setting, "HUB_DRAIN_TIMEOUT=100ms")

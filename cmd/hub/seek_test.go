@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"testing"
-
-	"eventhub/internal/redistest"
 )
 
 // pendingEvent is an event that a sink owes, as it is shown.
@@ -160,7 +158,7 @@ func TestSeekConcernsOneStreamAndOneSink(t *testing.T) {
 
 func TestSeekIsRefusedWithEveryFault(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.put("billing", `{"streams":["orders"]}`)
 	for _, c := range []struct{ sink, body, want string }{
 		{"billing", `{"stream":"orders","to":"yesterday"}`, "400 invalid_request /to"},

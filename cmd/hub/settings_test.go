@@ -7,14 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // twoHubs share a private Redis.
-func twoHubs(t *testing.T) (redis *redistest.Server, one, two *testHub) {
+func twoHubs(t *testing.T) (redis testRedis, one, two *testHub) {
 	t.Helper()
-	redis = redistest.Start(t)
+	redis = startRedis(t)
 	setting := "HUB_REDIS_URL=" + redis.URL()
 	return redis, startHub(t, setting), startHub(t, setting)
 }
@@ -54,7 +52,7 @@ func TestSettingsAreStoredOnceAndSharedByAllHubs(t *testing.T) {
 
 func TestSinkOfFewWordsHasTheDocumentedDefaults(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	const defaults = "map[ack:explicit ack_wait:30s backoff:[] expires_after:720h from:latest max_deliveries:10 order:none" +
 		" streams:[orders] topics:[] types:[]]"
 	h.put("put", `{"streams":["orders"]}`)
@@ -108,7 +106,7 @@ func TestContradictionIsAConflictThatNamesBothValues(t *testing.T) {
 
 func TestPutThatWouldChangeWhatASinkIsIsAConflict(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.put("billing", `{"streams":["orders"]}`)
 	for body, values := range map[string][2]string{
 		`{"ack":"none"}`: {"explicit", "none"}, `{"order":"strict"}`: {"none", "strict"},
@@ -144,7 +142,7 @@ func TestFromOnAKnownStreamIsReportedAsIgnored(t *testing.T) {
 
 func TestSettingsAreRefusedWithEveryFault(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	for body, want := range map[string]string{
 		`{"streams":["orders"],"colour":"red","prefetch":5}`: "invalid_request /colour /prefetch",
 		`{"streams":["orders"],"order":"key"}`:               "not_supported /order",

@@ -18,7 +18,7 @@ import (
 )
 
 // hasGroup says whether a sink's group is on its stream.
-func hasGroup(t *testing.T, direct *redis.Client, stream, sink string) bool {
+func hasGroup(t *testing.T, direct redis.UniversalClient, stream, sink string) bool {
 	t.Helper()
 	groups, err := direct.XInfoGroups(t.Context(), "hub:{"+stream+"}:log").Result()
 	if err != nil {

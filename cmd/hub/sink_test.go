@@ -11,13 +11,11 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-
-	"eventhub/internal/redistest"
 )
 
 func TestConsumersOnTwoHubsShareASink(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	var sockets []*socket
 	for _, h := range []*testHub{one, one, two, two} {
@@ -94,7 +92,7 @@ func sinkFigures(t *testing.T, h *testHub, sink string) map[string]any {
 
 func TestEventsOfAClosedConnectionGoToAnotherHubAtOnce(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	want := one.publishMany("orders", 20)
 	first := one.dial("/v1/sinks/billing/ws?stream=orders&from=oldest")
@@ -134,7 +132,7 @@ func assertEvents(t *testing.T, got []event, want []string, attempt int) {
 
 func TestSecondCloseWaitsBeforeItsEventsComeAgain(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	id := h.publish("orders", `{"data":1}`)
 	var dropped time.Time
 	for attempt := 1; attempt <= 2; attempt++ {
@@ -152,7 +150,7 @@ func TestSecondCloseWaitsBeforeItsEventsComeAgain(t *testing.T) {
 
 func TestUnackedEventComesAgainAfterAckWait(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=400ms")
 	published := time.Now()
 	id := h.publish("orders", `{"data":1}`)
@@ -175,7 +173,7 @@ func TestUnackedEventComesAgainAfterAckWait(t *testing.T) {
 
 func TestAckOnAnotherHubFreesCredit(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	s := one.dial("/v1/sinks/billing/ws?stream=orders&prefetch=1&ack_wait=1h")
 	want := one.publishMany("orders", 3)
@@ -190,7 +188,7 @@ func TestAckOnAnotherHubFreesCredit(t *testing.T) {
 
 func TestPrefetchIsNeverExceeded(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	want := h.publishMany("orders", 30)
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=7")
 	assertEvents(t, s.events(7), want[:7], 1)
@@ -205,7 +203,7 @@ func TestPrefetchIsNeverExceeded(t *testing.T) {
 
 func TestSeveralStreamsShareOneConnection(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&stream=payments&prefetch=10")
 	if !slices.Equal(s.ready.Streams, []string{"orders", "payments"}) {
 		t.Errorf("ready: %+v", s.ready)
@@ -226,7 +224,7 @@ func TestSeveralStreamsShareOneConnection(t *testing.T) {
 
 func TestNackedEventComesAgainWhenItIsDue(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=200ms")
 	id := h.publish("orders", `{"data":1}`)
 	s.events(1)
@@ -253,7 +251,7 @@ func TestNackedEventComesAgainWhenItIsDue(t *testing.T) {
 
 func TestBadCommandsAreAnsweredAndCloseNothing(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	for command, code := range map[string]string{
 		`{"ref":1}`:                                                           "invalid_request",
@@ -304,7 +302,7 @@ func TestBadCommandsAreAnsweredAndCloseNothing(t *testing.T) {
 
 func TestRequestsAreRefusedBeforeTheUpgrade(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=5s&from=oldest")
 	for path, want := range map[string]int{
 		"/v1/sinks/billing/ws?stream=orders":                         http.StatusUpgradeRequired,
@@ -351,7 +349,7 @@ func TestRequestsAreRefusedBeforeTheUpgrade(t *testing.T) {
 
 func TestStartPositions(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	want := h.publishMany("orders", 5)
 	for name, from := range map[string]struct {
 		from string
@@ -386,7 +384,7 @@ func TestStartPositions(t *testing.T) {
 
 func TestConsumersOfAllHubsAreListed(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	one.dial("/v1/sinks/billing/ws?stream=orders&consumer=left")
 	two.dial("/v1/sinks/billing/ws?stream=orders&consumer=right")
@@ -405,7 +403,7 @@ func TestConsumersOfAllHubsAreListed(t *testing.T) {
 
 func TestFrameThatIsTooLargeIsAnsweredBeforeTheClose(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	s.send(`{"type":"ack","ids":["` + strings.Repeat("1", 1<<20) + `"]}`)
 	if f := s.next("error"); f.Code != "payload_too_large" {
@@ -418,7 +416,7 @@ func TestFrameThatIsTooLargeIsAnsweredBeforeTheClose(t *testing.T) {
 
 func TestAcksBeforeACloseCount(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	for round := range 5 {
 		stream, sink := fmt.Sprint("orders-", round), fmt.Sprint("billing-", round)
 		h.publishMany(stream, 100)
@@ -440,7 +438,7 @@ func TestAcksBeforeACloseCount(t *testing.T) {
 
 func TestDelayedEventOfAConsumerThatLeftGoesToAnotherHub(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one, two := startHub(t, redis), startHub(t, redis)
 	leaving := one.dial("/v1/sinks/billing/ws?stream=orders")
 	id := one.publish("orders", `{"data":1}`)
@@ -458,7 +456,7 @@ func TestDelayedEventOfAConsumerThatLeftGoesToAnotherHub(t *testing.T) {
 
 func TestFurtherStreamOfASinkStartsWhereTheSinkSays(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest")
 	id := h.publish("payments", `{"data":1}`)
 	s := h.dial("/v1/sinks/billing/ws?stream=payments")
@@ -470,7 +468,7 @@ func TestFurtherStreamOfASinkStartsWhereTheSinkSays(t *testing.T) {
 
 func TestLargeBacklogOfLargeEventsIsDelivered(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.publishMany("orders", 200)
 	var want []string
 	body := fmt.Sprintf(`{"data":%q}`, strings.Repeat("x", 1<<20-2))

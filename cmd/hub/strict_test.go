@@ -7,8 +7,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // served waits for the next frame of events on any of these sockets, and says
@@ -142,7 +140,7 @@ func TestStrictSinkRepeatsATimedOutEventBeforeAnythingBehindIt(t *testing.T) {
 
 func TestStrictSinkIsTakenOverWhenItsHubIsKilled(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed, other := startProcess(t, setting), startHub(t, setting)
 	served := doomed.dial("/v1/sinks/billing/ws?stream=orders&order=strict&ack_wait=500ms&prefetch=10")
 	heir := other.dial("/v1/sinks/billing/ws?stream=orders")
@@ -164,7 +162,7 @@ func TestStrictSinkIsTakenOverWhenItsHubIsKilled(t *testing.T) {
 // A hub that stood still wakes up believing that it is its consumer's turn.
 func TestStrictSinkHasOneConsumerAfterAHubStoodStill(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	stopped, other := startProcess(t, setting), startHub(t, setting)
 	id := other.publishMany("orders", 20)
 	old := stopped.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&order=strict&ack_wait=500ms&prefetch=5")
@@ -189,7 +187,7 @@ func TestStrictSinkHasOneConsumerAfterAHubStoodStill(t *testing.T) {
 
 func TestStrictSinkGoesOnWhenAnEventIsADeadLetter(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&order=strict&prefetch=1&max_deliveries=2&ack_wait=1h")
 	id := h.publishMany("orders", 4)
 	assertEvents(t, s.events(1), id[:1], 1)
@@ -208,7 +206,7 @@ func TestStrictSinkGoesOnWhenAnEventIsADeadLetter(t *testing.T) {
 
 func TestStrictConsumerKeepsWhatIsBehindADeadLetter(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&order=strict&prefetch=3&max_deliveries=1&ack_wait=1h")
 	id := h.publishMany("orders", 6)
 	assertEvents(t, s.events(3), id[:3], 1)

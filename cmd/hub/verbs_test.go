@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // settle sends a verb over REST: "acks", "nacks" or "extend".
@@ -223,7 +221,7 @@ func TestExtendKeepsAnEventWithItsHandler(t *testing.T) {
 
 func TestExtendedEventComesAgainAfterItsLastExtension(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=500ms")
 	id := h.publish("orders", `{"data":1}`)
 	s.events(1)
@@ -283,7 +281,7 @@ func TestNackOfAnotherConnectionsEventOverRESTFreesItsCredit(t *testing.T) {
 
 func TestVerbsAreRefusedWithEveryFault(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.put("billing", `{"streams":["orders"]}`)
 	for _, c := range []struct {
 		verb, body string
