@@ -9,20 +9,22 @@
 #
 #   -u URL      where a hub is (http://127.0.0.1:8080)
 #   -n MAX      events to pull at once; they are handled one after another (10)
-#   -w SECONDS  how long a pull waits for the first event, 1 to 60 (20)
+#   -w SECONDS  how long a pull waits for the first event, 1 to 60 (5)
 #   QUERY       stream=… and the settings of a sink that is new
 #
 #   worker.sh 'shipping?stream=orders&from=oldest&max_deliveries=3' jq .data
 #
 # Run as many as you like, against any hub: each event goes to one of them.
-# - While a command runs, the leases of all events in hand are extended every third
-#   of ack_wait (as it is when the first event comes). A worker that dies extends
-#   nothing, so its events go to others once ack_wait is over.
+# - While a command runs, the leases of all events in hand are extended, every 10 s or
+#   every third of ack_wait (as it is when the first event comes), whichever is
+#   shorter. A worker that dies extends nothing, so its events go to others once
+#   ack_wait is over.
 # - While no hub answers, or one says 5xx or 429, the worker tries again, after 1 s
 #   and then ever more slowly, up to 30 s. When a pull is refused (another 4xx), it
 #   ends with status 1.
-# - On SIGTERM or SIGINT it handles what it has in hand, and ends with status 0. Under
-#   systemd that takes KillMode=mixed, or the commands get the signal, too.
+# - On SIGTERM it waits for the answer to its pull, handles what it has in hand, and
+#   ends with status 0. Under systemd that takes KillMode=mixed, or the commands get
+#   the signal, too; so they do by Ctrl-C.
 # - An event comes again when its ack was lost: a command should know an id that it
 #   has dealt with.
 # jq before 1.7 rounds numbers of more than 17 digits.
@@ -35,7 +37,7 @@ usage() {
 
 say() { echo "worker: $*" >&2; }
 
-hub=http://127.0.0.1:8080 max=10 patience=20
+hub=http://127.0.0.1:8080 max=10 patience=5
 while getopts u:n:w: option; do
 	case $option in
 	u) hub=${OPTARG%/} ;;
@@ -51,42 +53,21 @@ shift
 command=("$@")
 
 dir=$(mktemp -d) || exit 1
-every=''     # seconds between two extensions; unknown before the first event
-stopping=''  # a signal has come
-signalled='' # one has come during this wait
-idle=''      # there is nothing in hand, so what is under way may be cut off
-extender=''  # process that extends leases
+every=''    # seconds between two extensions; unknown before the first event
+stopping='' # a signal has come
+idle=''     # there is nothing in hand
+extender='' # process that extends leases
+# # run when the present command has ended
 # A child that is killed before its exec would run this, too.
 trap '[ $BASHPID != $$ ] || { kill $extender 2>/dev/null; rm -rf "$dir"; }' EXIT
-
-# -9, as a child that is still bash, before its exec, can miss another signal.
-stop() {
-	stopping=1 signalled=1
-	[ -z "$idle" ] || kill -9 $! 2>/dev/null
-}
-trap stop TERM INT
-
-# run runs a command beside the shell, which so hears signals meanwhile.
-run() {
-	local status
-	"$@" <&0 &
-	if [ -n "$stopping" ] && [ -n "$idle" ]; then kill -9 $! 2>/dev/null; fi
-	while :; do
-		signalled=''
-		wait $!
-		status=$?
-		# More than 128 may be the signal that ended the wait, not the command.
-		if [ -z "$signalled" ] || [ $status -le 128 ]; then return $status; fi
-	done
-}
 
 # call PATH [BODY] asks the hub, by POST when there is a body, until it says yes or
 # no; the answer is in $dir/answer. Fails when that is no, and when the worker is to
 # stop and this was the third try, or there is nothing in hand.
 call() {
-	local code tries=0 delay=1
+	local code i tries=0 delay=1
 	while :; do
-		run curl -sS --max-time $((patience + 10)) -o "$dir/answer" -w '%{http_code}' ${2+--data-binary @-} \
+		curl -sS --max-time $((patience + 10)) -o "$dir/answer" -w '%{http_code}' ${2+--data-binary @-} \
 			"$hub/v1/sinks/$sink$1" <<<"${2-}" >"$dir/code" 2>"$dir/fault"
 		code=$(<"$dir/code")
 		case $code in
@@ -100,8 +81,10 @@ call() {
 		tries=$((tries + 1))
 		[ -z "$stopping" ] || { [ -z "$idle" ] && [ $tries -lt 3 ]; } || return 1
 		say "$sink$1: status ${code:-000} $(<"$dir/fault"), trying again in about $delay s"
-		run sleep "$delay.$((RANDOM % 10))"
-		[ -z "$stopping" ] || [ -z "$idle" ] || return 1
+		for ((i = 0; i < delay; i++)); do
+			[ -z "$stopping" ] || [ -z "$idle" ] || return 1
+			sleep "$((RANDOM % 2)).$((RANDOM % 9 + 1))" # 1 s on average, so that workers do not come back all at once
+		done
 		delay=$((delay < 16 ? 2 * delay : 30))
 	done
 }
@@ -117,10 +100,10 @@ pull() {
 	[ $status -eq 0 ] && jq -c '.events[]' "$dir/answer" >"$dir/next" && mv "$dir/next" "$dir/events"
 }
 
-# learn sets every to a third of the sink's ack_wait.
+# learn sets every to a third of the sink's ack_wait, or to 10.
 learn() {
 	call '' && every=$(jq -r '.config.ack_wait | [scan("([0-9.]+)(h|ms|m|s)")]
-		| map((.[0] | tonumber) * {h: 3600, m: 60, s: 1, ms: 0.001}[.[1]]) | add / 3' "$dir/answer")
+		| map((.[0] | tonumber) * {h: 3600, m: 60, s: 1, ms: 0.001}[.[1]]) | [add / 3, 10] | min' "$dir/answer")
 	every=${every:-1}
 }
 
@@ -130,20 +113,18 @@ learn() {
 # worker is killed.
 extend() {
 	local body
-	trap 'kill -9 $! 2>/dev/null; exit' TERM
-	while sleep "$every" & wait $!; kill -0 $$ 2>/dev/null; do
+	while sleep "$every" && kill -0 $$; do
 		while read -r body; do
-			curl -s --max-time 10 -o /dev/null --data-binary @- "$hub/v1/sinks/$sink/extend" <<<"$body" &
-			wait $!
+			curl -s --max-time 10 --data-binary @- "$hub/v1/sinks/$sink/extend" <<<"$body"
 		done < <(jq -sc 'group_by(.stream)[] | {stream: .[0].stream, ids: map({id, attempt})}' "$dir/events")
 	done
-}
+} >/dev/null 2>&1
 
 # handle EVENT runs the command, and settles the event.
 handle() {
 	local stream id attempt status
 	read -r stream id attempt < <(jq -r '"\(.stream) \(.id) \(.attempt)"' <<<"$1")
-	run "${command[@]}" <<<"$1" 2>"$dir/stderr"
+	"${command[@]}" <<<"$1" 2>"$dir/stderr"
 	status=$?
 	cat "$dir/stderr" >&2
 	if [ $status -eq 0 ]; then

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"eventhub/internal/hub"
 )
 
@@ -12,10 +14,11 @@ const ackIDs = 1000
 
 // pendingAck is an ack on its way to Redis.
 type pendingAck struct {
-	ids   []hub.ID
-	began time.Time
-	done  func(error)
-	cmds  []once // that carry it
+	ids    []hub.ID
+	began  time.Time
+	done   func(hub.Settled, error)
+	cmds   []once // that carry it
+	grants uint64 // the stream's when it was sent
 }
 
 // ack acknowledges ids for a consumer: those it holds by one XACK shared with
@@ -34,6 +37,9 @@ func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Set
 			held = append(held, id)
 		}
 	}
+	if a != nil && a.consumer.waiting() > 0 {
+		a.stream.undeliver(ids) // a redelivery that has not been handed over
+	}
 	result := hub.Settled{}
 	parts := 0
 	part := func(part hub.Settled, err error) {
@@ -51,9 +57,7 @@ func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Set
 	if len(held) > 0 {
 		parts++
 		st := a.stream
-		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: func(err error) {
-			part(hub.Settled{Done: held}, failure(err, "acknowledging"))
-		}})
+		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: part})
 	}
 	if len(other) > 0 {
 		parts++
@@ -69,6 +73,9 @@ func (s *sink) takeAcks(st *sinkStream, o *op) []pendingAck {
 	}
 	acks := st.acks
 	st.acks, st.acking = nil, true
+	for i := range acks {
+		acks[i].grants = st.grants
+	}
 	var args []any
 	first := 0 // ack whose ids are the first in args
 	send := func(end int) {
@@ -104,20 +111,53 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 	st.acking = false
 	for _, ack := range acks {
 		var err error
+		missed := false
 		for _, cmd := range ack.cmds {
 			if err == nil {
 				err = cmd.Err()
 			}
+			n, _ := cmd.Int()
+			missed = missed || n < len(cmd.Args())-3
 		}
 		if err != nil {
 			s.doubts(st) // they may still be pending
-		} else {
-			st.moved = true
-			s.broker.metrics.acked.Add(float64(len(ack.ids)))
-			s.broker.metrics.ackSeconds.Observe(time.Since(ack.began).Seconds())
+			ack.done(hub.Settled{}, failure(err, "acknowledging"))
+			continue
 		}
-		ack.done(err)
+		st.moved = true
+		s.broker.metrics.acked.Add(float64(len(ack.ids)))
+		s.broker.metrics.ackSeconds.Observe(time.Since(ack.began).Seconds())
+		if ack.grants != st.grants {
+			s.discharge(st, textsOf(ack.ids)) // taken over before the ack came
+		}
+		if missed {
+			s.ackMissed(st, ack)
+		} else {
+			ack.done(hub.Settled{Done: ack.ids}, nil)
+		}
 	}
+}
+
+// ackMissed answers an ack of which Redis did not find all pending: others have
+// acknowledged them, which is as good, or made them dead letters.
+func (s *sink) ackMissed(st *sinkStream, ack pendingAck) {
+	args := []any{"hmget", st.keys[6]}
+	for _, id := range ack.ids {
+		args = append(args, id.String())
+	}
+	cmd := command(args...)
+	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 24 * len(args)}, func() {
+		letters, err := cmd.Slice()
+		var result hub.Settled
+		for i, id := range ack.ids {
+			if i < len(letters) && letters[i] != nil {
+				result.NotPending = append(result.NotPending, id)
+			} else {
+				result.Done = append(result.Done, id)
+			}
+		}
+		ack.done(result, failure(err, "acknowledging"))
+	})
 }
 
 // ackUnwanted acknowledges events that the sink's patterns leave out.
@@ -126,7 +166,7 @@ func (s *sink) ackUnwanted(st *sinkStream, ids []hub.ID, marked bool) {
 		s.ackElsewhere(st.name, ids, func(hub.Settled, error) {})
 		return
 	}
-	st.acks = append(st.acks, pendingAck{ids: ids, began: time.Now(), done: func(error) {}})
+	st.acks = append(st.acks, pendingAck{ids: ids, began: time.Now(), done: func(hub.Settled, error) {}})
 }
 
 // ackElsewhere acknowledges events of which Redis knows more than that this
@@ -138,10 +178,12 @@ func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.Settled, 
 	o.done = func() {
 		s.post(func() {
 			s.flying--
-			if st := s.streams[stream]; st != nil {
+			result, err := s.broker.ackAnswer(s.name, stream, ids, cmds, began, config)
+			if st := s.streams[stream]; st != nil && err == nil {
 				st.moved = true
+				s.discharge(st, textsOf(result.Done))
 			}
-			then(s.broker.ackAnswer(s.name, stream, ids, cmds, began, config))
+			then(result, err)
 		})
 	}
 	if err := s.broker.working.submit(context.Background(), s.broker.keys.log(stream), o); err != nil {

@@ -112,6 +112,7 @@ func (s *sink) reclaimed(st *sinkStream, entries []any) []delivery {
 		deliveries = append(deliveries, d)
 	}
 	st.weight.read(deliveries)
+	st.grants += uint64(len(deliveries))
 	s.broker.metrics.redelivered.Add(float64(again))
 	return deliveries
 }

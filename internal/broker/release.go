@@ -124,10 +124,12 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		}
 		if err != nil {
 			s.doubts(st)
+			st.orphans = st.orphans || s.strict() // nothing may overtake what may still be held
 			then(hub.Settled{}, failure(err, "handing events back"))
 			return
 		}
 		s.discharge(st, done.taken)
+		s.discharge(st, textsOf(done.result.Done))
 		s.due(st, done)
 		then(done.result, nil)
 	})
@@ -141,6 +143,14 @@ func (s *sink) due(st *sinkStream, done released) {
 	if done.waiting && !s.wanted(st) {
 		s.tellDue(st)
 	}
+}
+
+func textsOf(ids []hub.ID) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return texts
 }
 
 func idsOf(back []handback) []hub.ID {
@@ -169,6 +179,7 @@ func (s *sink) nack(c *consumer, a *attachment, settlement hub.Settlement, done 
 		done(hub.Settled{Stale: stale}, nil)
 		return
 	}
+	a.stream.undeliver(idsOf(r.back)) // where it means a redelivery that waits
 	s.release(a.stream, r, func(result hub.Settled, err error) {
 		result.Stale = append(result.Stale, stale...)
 		done(result, err)
@@ -184,22 +195,39 @@ func (a *attachment) lease(r hub.Receipt) (lease, bool) {
 	return l, held && (r.Attempt == 0 || r.Attempt == l.attempt)
 }
 
-// discharge ends the leases of events that
-// failed: it is delivered again after that.
-func (s *sink) discharge(st *sinkStream, ids []string) {
-	if len(ids) == 0 {
+// discharge ends the leases of events that are not this hub's any more; what has
+// not been handed over of them never is.
+func (s *sink) discharge(st *sinkStream, texts []string) {
+	if len(texts) == 0 {
 		return
 	}
-	gone := make(map[eventName]struct{}, len(ids))
-	for _, text := range ids {
-		gone[eventName{st.name, text}] = struct{}{}
-		if id, err := hub.ParseID(text); err == nil {
-			for _, a := range st.attachments {
-				a.end(id)
-			}
+	ids := make([]hub.ID, 0, len(texts))
+	for _, text := range texts {
+		id, err := hub.ParseID(text)
+		if err != nil {
+			continue
+		}
+		ids = append(ids, id)
+		for _, a := range st.attachments {
+			a.end(id)
 		}
 	}
+	st.undeliver(ids)
+}
+
+// undeliver takes events out of the queues where they wait to be handed over.
+func (st *sinkStream) undeliver(ids []hub.ID) {
+	var gone map[eventName]struct{}
 	for c := range st.attachments {
+		if c.waiting() == 0 {
+			continue
+		}
+		if gone == nil {
+			gone = make(map[eventName]struct{}, len(ids))
+			for _, id := range ids {
+				gone[eventName{st.name, id.String()}] = struct{}{}
+			}
+		}
 		c.drop(func(e eventName) bool {
 			_, is := gone[e]
 			return is

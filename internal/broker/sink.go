@@ -52,6 +52,7 @@ type sinkStream struct {
 	acks        []pendingAck
 	acking      bool
 	repairing   bool
+	grants      uint64 // events that were taken over, as opposed to read
 	releasing   int    // releases whose end has not been heard
 	looks       uint64 // reads and reclaims that were sent
 	reclaiming  bool
