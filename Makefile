@@ -13,7 +13,7 @@ LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster lint fmt bench clean redis-server
+.PHONY: help run test test-cluster lint fmt bench clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +21,14 @@ help: ## list these commands
 run: ## start a hub on 127.0.0.1:8080, with an embedded Redis unless HUB_REDIS_URL is set
 	$(GO) run ./cmd/hub
 
-test: redis-server ## run every test, on a real redis-server
+test: redis-server tools ## run every test, on a real redis-server
 	$(GO) test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
 	@set -e; for module in $(NESTED); do \
 		echo "$(GO) test -C $$module ./..."; \
 		$(GO) test -C $$module -shuffle=on -timeout 10m $(TESTFLAGS) ./...; \
 	done
 
-test-cluster: redis-server ## run every test of sinks on a Redis Cluster of three nodes; `make test` runs some of them
+test-cluster: redis-server tools ## run every test of sinks on a Redis Cluster of three nodes; `make test` runs some of them
 	EVENTHUB_TEST_CLUSTER=1 $(GO) test -race -shuffle=on -timeout 15m $(TESTFLAGS) -run TestSinksOnCluster ./cmd/hub
 
 lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
@@ -50,6 +50,9 @@ clean: ## remove what these commands have built
 
 redis-server: ## install redis-server where it is missing
 	@.ci/redis-server
+
+tools: ## install curl and jq where they are missing
+	@.ci/tools
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

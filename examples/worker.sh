@@ -57,7 +57,7 @@ every=''    # seconds between two extensions; unknown before the first event
 stopping='' # a signal has come
 idle=''     # there is nothing in hand
 extender='' # process that extends leases
-# # run when the present command has ended
+trap stopping=1 TERM INT # run when the present command has ended
 # A child that is killed before its exec would run this, too.
 trap '[ $BASHPID != $$ ] || { kill $extender 2>/dev/null; rm -rf "$dir"; }' EXIT
 

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,7 +25,7 @@ type pendingAck struct {
 // ack acknowledges ids for a consumer: those it holds by one XACK shared with
 // others, the rest by a script, which knows who holds them.
 func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Settled, error)) {
-	held, other := make([]hub.ID, 0, len(ids)), []hub.ID(nil)
+	held, other, again := make([]hub.ID, 0, len(ids)), []hub.ID(nil), false
 	for _, id := range ids {
 		if a == nil {
 			other = append(other, id)
@@ -32,10 +33,22 @@ func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Set
 		}
 		l, ok := a.end(id)
 		if !ok || l.marked || l.attempt > 1 {
+			again = again || !ok
 			other = append(other, id)
 		} else {
 			held = append(held, id)
 		}
+	}
+	if again { // an id may be named twice
+		seen := make(map[hub.ID]struct{}, len(ids))
+		for _, id := range held {
+			seen[id] = struct{}{}
+		}
+		other = slices.DeleteFunc(other, func(id hub.ID) bool {
+			_, twice := seen[id]
+			seen[id] = struct{}{}
+			return twice
+		})
 	}
 	if a != nil && a.consumer.waiting() > 0 {
 		a.stream.undeliver(ids) // a redelivery that has not been handed over
@@ -162,7 +175,7 @@ func (s *sink) ackMissed(st *sinkStream, ack pendingAck) {
 
 // ackUnwanted acknowledges events that the sink's patterns leave out.
 func (s *sink) ackUnwanted(st *sinkStream, ids []hub.ID, marked bool) {
-	if marked {
+	if marked || s.streams[st.name] != st {
 		s.ackElsewhere(st.name, ids, func(hub.Settled, error) {})
 		return
 	}
@@ -212,6 +225,7 @@ func (b *Broker) ackOp(sink, stream string, ids []hub.ID) (*op, []once) {
 func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began time.Time, config hub.SinkConfig) (hub.Settled, error) {
 	var result hub.Settled
 	held := holders{}
+	var failed error
 	i := 0
 	for _, cmd := range cmds {
 		owners, err := cmd.StringSlice()
@@ -219,8 +233,10 @@ func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began
 			result.NotPending = append(result.NotPending, ids[i:]...) // it is made again
 			break
 		}
-		if err != nil {
-			return result, failure(err, "acknowledging")
+		if err != nil { // what the others did is done
+			failed = err
+			i += ackIDs
+			continue
 		}
 		for _, owner := range owners {
 			if owner == "" {
@@ -233,7 +249,7 @@ func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began
 		}
 	}
 	b.ackDone(sink, stream, held, len(result.Done), began, config)
-	return result, nil
+	return result, failure(failed, "acknowledging")
 }
 
 func (b *Broker) ackDone(sink, stream string, held holders, n int, began time.Time, config hub.SinkConfig) {
@@ -241,7 +257,7 @@ func (b *Broker) ackDone(sink, stream string, held holders, n int, began time.Ti
 	b.metrics.ackSeconds.Observe(time.Since(began).Seconds())
 	held.tell(b, noteEnded, sink, stream)
 	if len(held[pullName]) > 0 && config.Order == hub.OrderStrict {
-		b.tellDue(sink, stream) // others wait for the turn
+		b.announce(sink, stream) // others wait for the turn
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // attach makes sure that the sink's group exists on a stream; from is where it
 // begins if the sink is new to the stream, "" for where the sink says. last is the
 // last id of its log; met says whether the sink is new to the stream.
-func (b *Broker) attach(ctx context.Context, sink, stream, from string, config hub.SinkConfig) (last hub.ID, met bool, err error) {
+func (b *Broker) attach(ctx context.Context, sink, stream, from string, config hub.SinkConfig, how making) (last hub.ID, met bool, err error) {
 	if from == "" {
 		from = config.From
 	}
@@ -20,7 +20,7 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	keys := b.keys.of(sink, stream)
 	start := startOf(position)
 	before := ""
-	if b.serves(sink, stream) {
+	if how != remade && b.serves(sink, stream) {
 		// Everything of it was lost in Redis, or it would not be new. Others here
 		// are owed what came since.
 		start = "0-0"

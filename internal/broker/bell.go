@@ -15,6 +15,7 @@ const (
 	bellDue    = "due"    // a sink, streams: something of it can be claimed
 	bellSink   = "sink"   // a sink: its settings have changed
 	bellSought = "sought" // a sink, a stream: it was moved there
+	bellReset  = "reset"  // a sink, a stream: its group was lost and made again
 )
 
 // bell rings for the streams this hub has touched: those named while one ring is
@@ -101,6 +102,10 @@ func (b *Broker) onBell(message string) {
 	case bellSink:
 		for _, sink := range words[2:] {
 			b.reload(sink)
+		}
+	case bellReset:
+		if len(words) == 4 {
+			b.at(words[2], words[3], (*sink).reset)
 		}
 	case bellSought:
 		if len(words) == 4 {

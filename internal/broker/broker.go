@@ -97,7 +97,7 @@ type Broker struct {
 
 	sequence       atomic.Uint64 // of broadcast messages
 	consumerNumber atomic.Uint64
-	changes        uint64 // that settings had when they were last read; owned by the heartbeat
+	changes        atomic.Uint64 // that settings had when they were last read; or unknownChanges
 
 	stop    context.CancelFunc
 	running sync.WaitGroup // the broker's own goroutines

@@ -29,7 +29,7 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 }
 
 func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) (*consumer, error) {
-	stored, _, _, err := b.define(ctx, defineUse, spec.Sink, spec.Settings, spec.Streams, false)
+	stored, how, _, err := b.define(ctx, defineUse, spec.Sink, spec.Settings, spec.Streams, false)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	lasts := make(map[string]hub.ID, len(streams))
 	info := hub.ConsumerInfo{Config: stored.config}
 	for _, stream := range streams {
-		last, met, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored.config)
+		last, met, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored.config, how)
 		if err != nil {
 			return nil, err
 		}
@@ -82,12 +82,12 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 		}
 		return info, nil
 	}
-	stored, _, _, err := b.define(ctx, defineUse, c.spec.Sink, nil, []string{stream}, false)
+	stored, how, _, err := b.define(ctx, defineUse, c.spec.Sink, nil, []string{stream}, false)
 	if err != nil {
 		return info, err
 	}
 	info.Config = stored.config
-	last, met, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config)
+	last, met, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config, how)
 	if err != nil {
 		return info, err
 	}
@@ -106,8 +106,12 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 		c.mu.Unlock()
 		c.sink.attach(c, stream, last)
 	})
-	<-added
-	return info, nil
+	select {
+	case <-added:
+		return info, nil
+	case <-ctx.Done():
+		return info, unavailable(ctx.Err(), "adding a stream")
+	}
 }
 
 // list enters a sink into the list that metrics and housekeeping go by. It need

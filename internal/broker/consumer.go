@@ -34,6 +34,7 @@ type consumer struct {
 	reserved    int                    // planned for reads that are under way
 	credit      int                    // that the client gave, where Prefetch is 0
 	bytes       int                    // of the events that it holds
+	atRest      []func()               // to do once nothing is reserved
 	tight       bool                   // an event did not fit into MaxBytes
 
 	mu       sync.Mutex // protects the fields below

@@ -75,7 +75,13 @@ func (p plan) events() int {
 // release gives the reserved credit back.
 func (p plan) release() {
 	for _, share := range p.shares {
-		share.consumer.reserved -= share.events
+		c := share.consumer
+		if c.reserved -= share.events; c.reserved == 0 {
+			for _, do := range c.atRest {
+				do()
+			}
+			c.atRest = nil
+		}
 	}
 }
 
@@ -144,6 +150,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
 	}
 	st.unread = st.unread || full
 	if n := len(deliveries); n > 0 {
+		st.moved = st.moved || s.noAck()
 		st.weight.read(deliveries)
 		s.broker.seen(st, deliveries[n-1].id)
 	}
@@ -212,7 +219,10 @@ func (s *sink) sift(st *sinkStream, deliveries []delivery, holder string) []deli
 // they fit, and returns the others.
 func (s *sink) hand(st *sinkStream, c *consumer, deliveries []delivery, n int, now time.Time) (rest []delivery) {
 	a := st.attachments[c]
-	if a == nil || a.muted || c.paused.Load() || c.stopped.Load() || n <= 0 {
+	if a == nil || c.stopped.Load() || n <= 0 {
+		return deliveries
+	}
+	if (a.muted || c.paused.Load()) && !s.noAck() { // what is not pending would be lost
 		return deliveries
 	}
 	n = min(n, len(deliveries))
@@ -235,6 +245,10 @@ func (s *sink) hand(st *sinkStream, c *consumer, deliveries []delivery, n int, n
 		c.credit -= len(events)
 	}
 	s.broker.metrics.delivered.WithLabelValues("sink").Add(float64(len(events)))
-	c.assign(batch{events, now, now}, c.reserved == 0 && c.free() <= len(events))
+	room := c.free()
+	if c.pull || s.noAck() {
+		room -= len(events) // for others they count already
+	}
+	c.assign(batch{events, now, now}, c.reserved == 0 && room <= 0)
 	return deliveries[len(events):]
 }

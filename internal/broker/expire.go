@@ -59,6 +59,9 @@ func (s *sink) remove(c *consumer, drain bool, then func()) {
 			break
 		}
 	}
+	if c.pull {
+		c.giveBack(c.unclaimed())
+	}
 	for _, a := range c.attachments {
 		st := a.stream
 		delete(st.attachments, c)
@@ -68,13 +71,13 @@ func (s *sink) remove(c *consumer, drain bool, then func()) {
 		s.flush(st, plan{})
 		if back := a.handbacks(drain, untaken); len(back) > 0 {
 			waiting++
-			s.release(st, release{holder: s.broker.name, reason: reasonClosed, label: c.spec.Label, back: back}, finish)
+			s.release(st, release{holder: s.broker.name, reason: reasonClosed, label: c.spec.Label, all: true, back: back}, finish)
 		}
 		s.passTurn(st, c)
-		if len(st.attachments) == 0 {
-			s.broker.unwatch(st)
-			s.discard(st)
+		if a.muted {
+			st.muted--
 		}
+		s.leaveIfUnused(st)
 	}
 	clear(c.attachments)
 	finish(hub.Settled{}, nil)
@@ -100,7 +103,12 @@ func (a *attachment) handbacks(drain bool, untaken map[eventName]struct{}) []han
 func (s *sink) returnQueued(c *consumer, done func()) {
 	waiting := 1
 	finish := func(hub.Settled, error) {
-		if waiting--; waiting == 0 {
+		if waiting--; waiting > 0 {
+			return
+		}
+		if c.reserved > 0 { // a read for it is under way
+			c.atRest = append(c.atRest, done)
+		} else {
 			done()
 		}
 	}
@@ -123,7 +131,7 @@ func (s *sink) returnQueuedOf(c *consumer, a *attachment) {
 // unqueued takes what a consumer has not taken out of its queue and hands.
 func (s *sink) unqueued(c *consumer, a *attachment) []handback {
 	var back []handback
-	c.drop(func(e eventName) bool {
+	s.unqueue(c, func(e eventName) bool {
 		id, err := hub.ParseID(e.id)
 		if err != nil || e.stream != a.stream.name {
 			return false
@@ -137,6 +145,14 @@ func (s *sink) unqueued(c *consumer, a *attachment) []handback {
 	return back
 }
 
+// unqueue takes events out of a consumer's queue. Where its client gives credit,
+// it gave it for events that it gets.
+func (s *sink) unqueue(c *consumer, gone func(eventName) bool) {
+	if n := c.drop(gone); c.spec.Prefetch == 0 {
+		c.credit += n
+	}
+}
+
 // discard forgets a stream that no consumer here reads any more.
 func (s *sink) discard(st *sinkStream) {
 	delete(s.streams, st.name)
@@ -148,6 +164,12 @@ func (s *sink) discard(st *sinkStream) {
 // tellDue tells other hubs that something of the stream can be claimed, now or
 // later.
 func (s *sink) tellDue(st *sinkStream) { s.broker.tellDue(s.name, st.name) }
+
+// announce has all hubs look whether something of the stream can be claimed.
+func (b *Broker) announce(sink, stream string) {
+	b.due(sink, []string{stream})
+	b.tellDue(sink, stream)
+}
 
 func (b *Broker) tellDue(sink, stream string) {
 	b.notify(b.keys.bell(), b.name+" "+bellDue+" "+sink+" "+stream)

@@ -65,7 +65,7 @@ func (s *sink) extend(a *attachment, receipts []hub.Receipt, done func(hub.Settl
 	e := extension{holder: s.broker.name, note: true}
 	var stale []hub.ID
 	now := time.Now()
-	for _, receipt := range receipts {
+	for _, receipt := range unique(receipts) {
 		l, held := a.lease(receipt)
 		if !held {
 			stale = append(stale, receipt.ID)
@@ -145,7 +145,7 @@ func (s *sink) restamp(c *consumer) {
 	waiting := 1
 	finish := func() {
 		if waiting--; waiting == 0 {
-			c.drop(func(e eventName) bool { return !c.holds(e) })
+			s.unqueue(c, func(e eventName) bool { return !c.holds(e) })
 			c.stamped(time.Now())
 		}
 	}

@@ -152,43 +152,38 @@ func (b *Broker) Redrive(ctx context.Context, sink string, r hub.Redrive) (hub.R
 	return done, nil
 }
 
-// redriveAll goes up to the dead letter that is the last now: what dies again
-// meanwhile stays dead.
+// redriveAll takes those that are dead now: what dies again meanwhile stays dead.
+// The oldest events go first, so that the side stream only grows at its end.
 func (b *Broker) redriveAll(ctx context.Context, sink, stream string, done *hub.Redriven) error {
-	keys := b.keys.of(sink, stream)
-	cmd := command("xrevrange", b.keys.dead(sink, stream), "+", "-", "count", 1)
-	if err := b.work(ctx, keys[0], cmd); err != nil {
-		return err
-	}
-	entries, _ := cmd.Slice()
-	if len(entries) == 0 {
-		return nil
-	}
-	pair, _ := entries[0].([]any)
-	last, err := parseAny(pair[0])
-	if err != nil {
-		return err
-	}
-	for {
-		cmd := redriveScript.call(keys, sink, last.String(), redriveEvents)
-		if err := b.work(ctx, keys[0], cmd); err != nil {
+	index := b.keys.of(sink, stream)[6]
+	var ids []hub.ID
+	for cursor := "0"; ; {
+		cmd := command("hscan", index, cursor, "count", 1000)
+		if err := b.work(ctx, index, cmd); err != nil {
 			return err
 		}
 		answer, _ := cmd.Slice()
-		if len(answer) != 3 {
+		if len(answer) != 2 {
 			return errAnswer
 		}
-		done.Count += number(answer[0])
-		if number(answer[2]) < redriveEvents {
-			return nil
+		pairs := words(answer[1])
+		for i := 0; i < len(pairs); i += 2 {
+			if id, err := hub.ParseID(pairs[i]); err == nil {
+				ids = append(ids, id)
+			}
+		}
+		if cursor, _ = answer[0].(string); cursor == "0" {
+			break
 		}
 	}
+	slices.SortFunc(ids, hub.ID.Compare)
+	return b.redriveSome(ctx, sink, stream, slices.Compact(ids), done, map[hub.ID]int{})
 }
 
 func (b *Broker) redriveSome(ctx context.Context, sink, stream string, ids []hub.ID, done *hub.Redriven, missing map[hub.ID]int) error {
 	keys := b.keys.of(sink, stream)
 	for at := 0; at < len(ids); at += redriveEvents {
-		args := []any{sink, "", 0}
+		args := []any{sink}
 		for _, id := range ids[at:min(at+redriveEvents, len(ids))] {
 			args = append(args, id.String())
 		}
@@ -197,7 +192,7 @@ func (b *Broker) redriveSome(ctx context.Context, sink, stream string, ids []hub
 			return err
 		}
 		answer, _ := cmd.Slice()
-		if len(answer) != 3 {
+		if len(answer) != 2 {
 			return errAnswer
 		}
 		done.Count += number(answer[0])

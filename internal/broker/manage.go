@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 
@@ -17,8 +18,8 @@ import (
 //
 // Errors: CodeInvalidRequest for a new sink without streams, CodeConflict for
 // what cannot be changed, CodeUnavailable.
-func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (status hub.SinkStatus, made bool, ignored []string, err error) {
-	stored, made, removed, err := b.define(ctx, definePut, sink, put.Settings, put.Streams, put.Streams != nil)
+func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (status hub.SinkStatus, created bool, ignored []string, err error) {
+	stored, how, removed, err := b.define(ctx, definePut, sink, put.Settings, put.Streams, put.Streams != nil)
 	if err != nil {
 		return status, false, nil, err
 	}
@@ -31,7 +32,7 @@ func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (sta
 	b.list(sink)
 	late := put.Settings[hub.SettingFrom] != "" && len(stored.config.Streams) > 0
 	for _, stream := range stored.config.Streams {
-		_, met, err := b.attach(ctx, sink, stream, "", stored.config)
+		_, met, err := b.attach(ctx, sink, stream, "", stored.config, how)
 		if err != nil {
 			return status, false, nil, err
 		}
@@ -47,7 +48,7 @@ func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (sta
 	}
 	b.changed(ctx, sink)
 	status, err = b.Status(ctx, sink)
-	return status, made, ignored, err
+	return status, how != known, ignored, err
 }
 
 // DeleteSink removes a sink from all of its streams, with all that it had.
@@ -73,13 +74,21 @@ func (b *Broker) forgetSink(ctx context.Context, sink, unused string) error {
 		return nil
 	}
 	stored := b.settingsOf(fields)
+	// Off the list first: who makes the sink again meanwhile puts it back there.
+	if err := b.work(ctx, b.keys.sinks(), command("srem", b.keys.sinks(), sink)); err != nil {
+		return failure(err, doing)
+	}
 	for _, stream := range stored.config.Streams {
+		gone := command("hexists", key, "deleted")
+		if err := b.work(ctx, key, gone); err != nil {
+			return failure(err, doing)
+		}
+		if n, _ := gone.Int(); n == 0 {
+			break // it was made again, and has what it needs
+		}
 		if err := b.detach(ctx, sink, stream); err != nil {
 			return err
 		}
-	}
-	if err := b.work(ctx, b.keys.sinks(), command("srem", b.keys.sinks(), sink)); err != nil {
-		return failure(err, doing)
 	}
 	b.changed(ctx, sink)
 	if unused != "" {
@@ -103,6 +112,9 @@ func (b *Broker) changed(ctx context.Context, sink string) {
 	b.reload(sink)
 }
 
+// unknownChanges is no count that the counter has.
+const unknownChanges = math.MaxUint64
+
 // reload reads the settings of a sink that is in use here.
 func (b *Broker) reload(name string) {
 	s := b.sink(name)
@@ -113,12 +125,17 @@ func (b *Broker) reload(name string) {
 	cmd := command("hgetall", key)
 	o := &op{cmds: []redis.Cmder{cmd}}
 	o.done = func() {
-		if fields, err := cmd.StringSlice(); err == nil {
-			stored := b.settingsOf(fields)
-			s.post(func() { s.configure(stored) })
+		fields, err := cmd.StringSlice()
+		if err != nil {
+			b.changes.Store(unknownChanges) // the next heartbeat reads them again
+			return
 		}
+		stored := b.settingsOf(fields)
+		s.post(func() { s.configure(stored) })
 	}
-	_ = b.working.submit(context.Background(), key, o)
+	if err := b.working.submit(context.Background(), key, o); err != nil {
+		b.changes.Store(unknownChanges)
+	}
 }
 
 // reloadChanged reads all settings again where the counter says that some have
@@ -130,10 +147,9 @@ func (b *Broker) reloadChanged(ctx context.Context) {
 	}
 	text, _ := cmd.Text()
 	count, _ := strconv.ParseUint(text, 10, 64)
-	if count == b.changes {
+	if b.changes.Swap(count) == count {
 		return
 	}
-	b.changes = count
 	b.mu.RLock()
 	names := make([]string, 0, len(b.sinks))
 	for name := range b.sinks {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"eventhub/internal/hub"
 )
 
@@ -32,7 +34,7 @@ func (b *Broker) poll(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		b.pollGroups(ctx, groups)
+		b.pollGroups(groups)
 		groups += pollGroups
 		streams, lasts := b.polled()
 		if len(streams) == 0 {
@@ -64,17 +66,21 @@ func (b *Broker) polled() (streams []string, lasts []hub.ID) {
 	return streams, lasts
 }
 
-// pollGroups asks for the groups of some sinks in use here, from one on.
-func (b *Broker) pollGroups(ctx context.Context, from int) {
+// pollGroups asks for the groups of some sinks in use here, from one on. It does not
+// wait: a node that is dead must not hold up the rest of the poll.
+func (b *Broker) pollGroups(from int) {
 	watchers := b.watching()
 	for i := range min(pollGroups, len(watchers)) {
 		w := watchers[(from+i)%len(watchers)]
 		key := b.keys.log(w.stream)
-		err := b.work(ctx, key, command("xpending", key, w.sink.name))
-		if !isNoGroup(err) {
-			continue
+		cmd := command("xpending", key, w.sink.name)
+		o := &op{cmds: []redis.Cmder{cmd}}
+		o.done = func() {
+			if err := cmd.Err(); isNoGroup(err) {
+				b.at(w.sink.name, w.stream, func(s *sink, st *sinkStream) { s.lost(st, err) })
+			}
 		}
-		b.at(w.sink.name, w.stream, func(s *sink, st *sinkStream) { s.lost(st, err) })
+		_ = b.working.submit(context.Background(), key, o)
 	}
 }
 

@@ -141,13 +141,27 @@ func (c *consumer) names() map[eventName]struct{} {
 // eventName is an event in the whole of Redis.
 type eventName struct{ stream, id string }
 
-// drop removes events from the queue that are not this consumer's any more.
-func (c *consumer) drop(gone func(eventName) bool) {
+// unclaimed empties the queue.
+func (c *consumer) unclaimed() []hub.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var events []hub.Event
+	for _, b := range c.queue {
+		events = append(events, b.events...)
+	}
+	c.queue, c.queued = nil, 0
+	return events
+}
+
+// drop removes events from the queue that are not this consumer's any more, and
+// says how many.
+func (c *consumer) drop(gone func(eventName) bool) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.queued == 0 {
-		return
+		return 0
 	}
+	before := c.queued
 	kept := c.queue[:0]
 	for _, b := range c.queue {
 		events := make([]hub.Event, 0, len(b.events))
@@ -163,6 +177,8 @@ func (c *consumer) drop(gone func(eventName) bool) {
 	}
 	clear(c.queue[len(kept):])
 	c.queue = kept
+	c.arm(time.Now())
+	return before - c.queued
 }
 
 // stamped: the leases of what is queued have started anew.

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -40,6 +41,7 @@ type release struct {
 	holder string // that must have them; "": whoever does
 	reason string
 	label  string // of the last consumer; "": the holder
+	all    bool   // it is all that the consumer holds, so nothing is behind it
 	back   []handback
 }
 
@@ -59,7 +61,7 @@ func (r release) op(keys []string, sink string, config hub.SinkConfig) (*op, []o
 	for at := 0; at < len(r.back); at += ackIDs {
 		args := []any{
 			sink, r.holder, r.reason, r.label, config.MaxDeliveries, delaysOf(config.Backoff),
-			flag(config.Order == hub.OrderStrict),
+			flag(config.Order == hub.OrderStrict && !r.all),
 		}
 		for _, h := range r.back[at:min(at+ackIDs, len(r.back))] {
 			args = append(args, h.id.String(), h.attempt, h.wait)
@@ -71,25 +73,28 @@ func (r release) op(keys []string, sink string, config hub.SinkConfig) (*op, []o
 }
 
 // answer reads what Redis has answered.
-func (r release) answer(cmds []once) (released, error) {
-	done := released{held: holders{}, due: -1}
+func (r release) answer(cmds []once) (done released, failed error) {
+	done = released{held: holders{}, due: -1}
 	i := 0
 	for _, cmd := range cmds {
 		answer, err := cmd.Slice()
-		if err == nil && len(answer) != 4 {
+		if err == nil && len(answer) != 5 {
 			err = errAnswer
 		}
-		if err != nil {
-			return done, err
+		if err != nil { // what the others did is done
+			failed = err
+			i += ackIDs
+			continue
 		}
 		results, _ := answer[0].([]any)
+		attempts, _ := answer[4].([]any)
 		for j, holder := range words(answer[1]) {
 			id := r.back[i].id
 			switch outcome := number(results[j]); outcome {
 			case 1, 2:
 				done.result.Done = append(done.result.Done, id)
 				done.waiting = done.waiting || outcome == 1
-				done.held[holder] = append(done.held[holder], id.String())
+				done.held[holder] = append(done.held[holder], id.String()+"/"+strconv.FormatInt(number(attempts[j]), 10))
 			case 0:
 				done.result.NotPending = append(done.result.NotPending, id)
 			default:
@@ -103,7 +108,7 @@ func (r release) answer(cmds []once) (released, error) {
 		}
 		done.due = number(answer[3])
 	}
-	return done, nil
+	return done, failed
 }
 
 // release hands events of this hub back to Redis, whence anyone can claim them
@@ -122,15 +127,15 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 			then(hub.Settled{NotPending: idsOf(r.back)}, nil)
 			return
 		}
+		s.discharge(st, done.taken)
+		s.discharge(st, textsOf(done.result.Done))
+		s.due(st, done)
 		if err != nil {
 			s.doubts(st)
 			st.orphans = st.orphans || s.strict() // nothing may overtake what may still be held
 			then(hub.Settled{}, failure(err, "handing events back"))
 			return
 		}
-		s.discharge(st, done.taken)
-		s.discharge(st, textsOf(done.result.Done))
-		s.due(st, done)
 		then(done.result, nil)
 	})
 }
@@ -166,7 +171,7 @@ func (s *sink) nack(c *consumer, a *attachment, settlement hub.Settlement, done 
 	wait := waitOf(settlement)
 	r := release{holder: s.broker.name, reason: reasonOf(settlement), label: c.spec.Label}
 	var stale []hub.ID
-	for _, receipt := range settlement.Receipts {
+	for _, receipt := range unique(settlement.Receipts) {
 		l, held := a.lease(receipt)
 		if !held {
 			stale = append(stale, receipt.ID)
@@ -196,20 +201,29 @@ func (a *attachment) lease(r hub.Receipt) (lease, bool) {
 }
 
 // discharge ends the leases of events that are not this hub's any more; what has
-// not been handed over of them never is.
+// not been handed over of them never is. A text is an id, or an id and the attempt
+// that is over: "1763650000000-0/2".
 func (s *sink) discharge(st *sinkStream, texts []string) {
 	if len(texts) == 0 {
 		return
 	}
 	ids := make([]hub.ID, 0, len(texts))
 	for _, text := range texts {
+		text, attempt, _ := strings.Cut(text, "/")
+		n, _ := strconv.Atoi(attempt)
 		id, err := hub.ParseID(text)
 		if err != nil {
 			continue
 		}
-		ids = append(ids, id)
+		newer := false
 		for _, a := range st.attachments {
+			if newer = n > 0 && a.leases[id].attempt > n; newer {
+				break
+			}
 			a.end(id)
+		}
+		if !newer {
+			ids = append(ids, id)
 		}
 	}
 	st.undeliver(ids)
@@ -228,7 +242,7 @@ func (st *sinkStream) undeliver(ids []hub.ID) {
 				gone[eventName{st.name, id.String()}] = struct{}{}
 			}
 		}
-		c.drop(func(e eventName) bool {
+		c.sink.unqueue(c, func(e eventName) bool {
 			_, is := gone[e]
 			return is
 		})
@@ -267,13 +281,9 @@ func (b *Broker) nack(ctx context.Context, sink string, settlement hub.Settlemen
 	if isNoGroup(err) {
 		return hub.Settled{NotPending: idsOf(r.back)}, nil
 	}
-	if err != nil {
-		return hub.Settled{}, failure(err, "handing events back")
-	}
 	done.held.tell(b, noteEnded, sink, settlement.Stream)
-	if done.waiting {
-		b.due(sink, []string{settlement.Stream})
-		b.tellDue(sink, settlement.Stream)
+	if done.waiting || len(done.held[pullName]) > 0 { // which others may wait for, in strict order
+		b.announce(sink, settlement.Stream)
 	}
-	return done.result, nil
+	return done.result, failure(err, "handing events back")
 }

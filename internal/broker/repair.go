@@ -28,7 +28,7 @@ func (s *sink) repair(st *sinkStream) {
 	}
 	st.repairing = true
 	// With all of its streams: the first to be repaired stores the sink for the others.
-	cmd := s.broker.definition(defineMend, s.name, nil, s.config, s.config.Streams, false)
+	cmd := s.broker.definition(defineMend, s.name, s.born, nil, s.config, s.config.Streams, false)
 	o := &op{cmds: []redis.Cmder{cmd}}
 	s.flying++
 	o.done = func() {
@@ -66,11 +66,18 @@ func (s *sink) mended(st *sinkStream, cmd once) {
 		if answer[2] != int64(1) {
 			return // it was there
 		}
-		// What was held was held of the old group. It comes again, and so do
-		// events whose ack is still on its way.
-		s.forgetAll(st)
-		for c := range st.attachments {
-			c.tell(nil, &hub.Gap{Stream: st.name, Reason: hub.GapReset})
-		}
+		s.reset(st)
+		s.broker.notify(s.broker.keys.bell(), s.broker.name+" "+bellReset+" "+s.name+" "+st.name)
 	})
+}
+
+// reset: the group is another. What was held was held of the old one: it comes
+// again, and so do events whose ack is still on its way.
+func (s *sink) reset(st *sinkStream) {
+	s.forgetAll(st)
+	for c := range st.attachments {
+		c.tell(nil, &hub.Gap{Stream: st.name, Reason: hub.GapReset})
+	}
+	st.unread = true
+	st.lookAt(st.notBefore)
 }

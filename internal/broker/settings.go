@@ -19,6 +19,7 @@ type settings struct {
 	config  hub.SinkConfig
 	texts   hub.SinkSettings
 	version uint64 // grows with every change
+	born    string // tells the sink from one of the same name that was deleted
 	used    time.Time
 	known   bool // the sink exists
 	deleted bool // it did
@@ -34,6 +35,8 @@ func (b *Broker) settingsOf(fields []string) settings {
 			s.deleted = true
 		case name == "version":
 			s.version, _ = strconv.ParseUint(value, 10, 64)
+		case name == "born":
+			s.born = value
 		case name == "used":
 			ms, _ := strconv.ParseInt(value, 10, 64)
 			s.used = time.UnixMilli(ms)
@@ -67,9 +70,10 @@ const (
 
 // definition is the command that stores a sink. exact: it is to have no other
 // streams.
-func (b *Broker) definition(mode, sink string, asked hub.SinkSettings, base hub.SinkConfig, streams []string, exact bool) once {
+// born is that of a sink that was lost, or "".
+func (b *Broker) definition(mode, sink, born string, asked hub.SinkSettings, base hub.SinkConfig, streams []string, exact bool) once {
 	all := base.With(asked).Settings()
-	args := []any{mode, flag(exact), len(all)}
+	args := []any{mode, flag(exact), born, len(all)}
 	for _, name := range hub.SettingNames() {
 		_, said := asked[name]
 		args = append(args, name, all[name], flag(said))
@@ -81,13 +85,22 @@ func (b *Broker) definition(mode, sink string, asked hub.SinkSettings, base hub.
 }
 
 // defined reads the answer.
-func (b *Broker) defined(cmd once) (s settings, made bool, removed []string, err error) {
+func (b *Broker) defined(cmd once) (s settings, made making, removed []string, err error) {
 	answer, err := cmd.Slice()
 	if err != nil || len(answer) != 3 {
-		return s, false, nil, err
+		return s, known, nil, err
 	}
-	return b.settingsOf(words(answer[0])), answer[1] == int64(1), words(answer[2]), nil
+	return b.settingsOf(words(answer[0])), making(number(answer[1])), words(answer[2]), nil
 }
+
+// making says whether a sink was made by a definition.
+type making int
+
+const (
+	known  making = iota // it was there
+	made                 // it is new, or was lost
+	remade               // one of that name had been deleted
+)
 
 func words(v any) []string {
 	list, _ := v.([]any)
@@ -99,21 +112,21 @@ func words(v any) []string {
 }
 
 // define stores the sink when it is new and adds streams to it.
-func (b *Broker) define(ctx context.Context, mode, sink string, asked hub.SinkSettings, streams []string, exact bool) (s settings, made bool, removed []string, err error) {
+func (b *Broker) define(ctx context.Context, mode, sink string, asked hub.SinkSettings, streams []string, exact bool) (s settings, how making, removed []string, err error) {
 	const doing = "storing the sink's settings"
 	key := b.keys.sink(sink)
-	cmd := b.definition(mode, sink, asked, b.defaults(), streams, exact)
+	cmd := b.definition(mode, sink, "", asked, b.defaults(), streams, exact)
 	if err = b.work(ctx, key, cmd); err == nil {
-		s, made, removed, err = b.defined(cmd)
+		s, how, removed, err = b.defined(cmd)
 	}
 	if err != nil && mode == definePut {
-		return s, false, nil, failure(err, doing)
+		return s, known, nil, failure(err, doing)
 	}
 	if err != nil {
-		return s, false, nil, readFailure(err, doing) // a sink that was made meanwhile is as it was wanted
+		return s, known, nil, readFailure(err, doing) // a sink that was made meanwhile is as it was wanted
 	}
 	if !s.known {
-		return s, false, nil, nil
+		return s, known, nil, nil
 	}
 	var contradictions []string
 	for _, name := range hub.SettingNames() {
@@ -126,9 +139,9 @@ func (b *Broker) define(ctx context.Context, mode, sink string, asked hub.SinkSe
 			name, sink, hub.SettingText(name, have), hub.SettingText(name, want)))
 	}
 	if len(contradictions) > 0 {
-		return s, false, nil, hub.Errorf(hub.CodeConflict, "%s", strings.Join(contradictions, "; "))
+		return s, known, nil, hub.Errorf(hub.CodeConflict, "%s", strings.Join(contradictions, "; "))
 	}
-	return s, made, removed, nil
+	return s, how, removed, nil
 }
 
 // fixed settings cannot be changed, as consumers were attached by them.
@@ -192,8 +205,12 @@ func (s *sink) configure(next settings) {
 	case !next.known || next.version <= s.version:
 		return
 	}
+	other := s.born != "" && s.born != next.born // it was deleted and made again meanwhile
 	s.adopt(next)
 	for _, st := range s.streams {
+		if other {
+			s.reset(st)
+		}
 		if !slices.Contains(s.config.Streams, st.name) {
 			s.detach(st)
 			continue
@@ -211,7 +228,8 @@ func (s *sink) adopt(next settings) {
 	if err != nil { // stored by something else than a hub
 		s.broker.log.Error("a sink's patterns cannot be read, so it gets everything", slog.String("sink", s.name), slog.Any("error", err))
 	}
-	s.config, s.version, s.filter, s.delays, s.gone = next.config, next.version, filter, delaysOf(next.config.Backoff), false
+	s.config, s.version, s.born = next.config, next.version, next.born
+	s.filter, s.delays, s.gone = filter, delaysOf(next.config.Backoff), false
 	s.known.Store(&next.config)
 }
 
@@ -227,6 +245,9 @@ func (s *sink) grant(c *consumer) {
 // end: the sink was deleted.
 func (s *sink) end() {
 	s.gone = true
+	for _, st := range s.streams {
+		s.forgetAll(st)
+	}
 	for _, c := range s.consumers {
 		c.fail(hub.Errorf(hub.CodeSinkNotFound, "the sink %q was deleted", s.name))
 	}
@@ -235,6 +256,8 @@ func (s *sink) end() {
 // detach: the stream was taken from the sink, and what was held of it with it.
 func (s *sink) detach(st *sinkStream) {
 	notice := hub.Errorf(hub.CodeStreamNotFound, "the stream %q was taken from the sink %q", st.name, s.name)
+	st.acking = false
+	s.flush(st, plan{}) // acks that wait are answered, whatever of them Redis knows
 	s.forgetAll(st)
 	for c := range st.attachments {
 		delete(c.attachments, st.name)
@@ -260,7 +283,7 @@ func (s *sink) forgetAll(st *sinkStream) {
 		for id := range a.leases {
 			a.end(id)
 		}
-		c.drop(func(e eventName) bool { return e.stream == st.name })
+		s.unqueue(c, func(e eventName) bool { return e.stream == st.name })
 		wake(c.ready)
 	}
 	st.turn = turn{}

@@ -37,6 +37,22 @@ func (s *sink) settle(c *consumer, settlement hub.Settlement, done func(hub.Sett
 	}
 }
 
+// unique leaves out what is said twice.
+func unique(receipts []hub.Receipt) []hub.Receipt {
+	if len(receipts) < 2 {
+		return receipts
+	}
+	seen := make(map[hub.ID]struct{}, len(receipts))
+	list := make([]hub.Receipt, 0, len(receipts))
+	for _, r := range receipts {
+		if _, twice := seen[r.ID]; !twice {
+			seen[r.ID] = struct{}{}
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // upTo are the events that the consumer holds, up to this one, in order.
 func (a *attachment) upTo(last hub.ID) []hub.ID {
 	if a == nil {
@@ -59,6 +75,7 @@ func (a *attachment) upTo(last hub.ID) []hub.ID {
 // CodeUnavailable, CodeUnconfirmed (then it may have been done; doing it again is
 // harmless).
 func (b *Broker) Settle(ctx context.Context, sink string, settlement hub.Settlement) (hub.Settled, error) {
+	settlement.Receipts = unique(settlement.Receipts)
 	stored, err := b.streamOf(ctx, sink, settlement.Stream)
 	if err != nil {
 		return hub.Settled{}, err

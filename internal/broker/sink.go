@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -28,6 +29,7 @@ type sink struct {
 	// owned by run
 	config    hub.SinkConfig
 	version   uint64      // of config
+	born      string      // as settings.born
 	filter    *hub.Filter // by config
 	delays    string      // config.Backoff as the scripts read it
 	gone      bool        // the sink was deleted
@@ -52,6 +54,7 @@ type sinkStream struct {
 	acks        []pendingAck
 	acking      bool
 	repairing   bool
+	muted       int    // attachments that are
 	grants      uint64 // events that were taken over, as opposed to read
 	releasing   int    // releases whose end has not been heard
 	looks       uint64 // reads and reclaims that were sent
@@ -147,6 +150,9 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 		st.lookAt(now.Add(s.foreign()))
 	}
 	s.expire(st, now)
+	if st.muted > 0 {
+		s.dropMuted(st)
+	}
 	s.recordFloor(st, now)
 	if now.Before(st.notBefore) || st.repairing || s.gone {
 		s.flush(st, plan{})
@@ -185,7 +191,7 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 	}
 	for _, st := range s.streams {
 		at := st.reclaimAt
-		if st.reclaiming || !s.wanted(st) {
+		if st.reclaiming || !s.wanted(st) || s.strict() && s.keeps(st, now) && !st.turn.holder.wants() {
 			at = next // its end, or a hungry consumer, wakes run
 		}
 		if !st.reclaiming && st.turn.renewAt.Before(at) && (s.keeps(st, now) || now.Before(st.turn.renewAt)) {
@@ -241,7 +247,10 @@ func (s *sink) attach(c *consumer, name string, last hub.ID) {
 		st.reclaimAt = now
 	}
 	if a := c.attachments[name]; a != nil {
-		a.muted = false
+		if a.muted {
+			a.muted = false
+			st.muted--
+		}
 		return
 	}
 	a := &attachment{consumer: c, stream: st, leases: map[hub.ID]lease{}, met: st.looks}
@@ -255,18 +264,38 @@ func (s *sink) mute(c *consumer, stream string, done func()) {
 	if a == nil {
 		return
 	}
-	a.muted = true
 	st := a.stream
+	if !a.muted {
+		a.muted = true
+		st.muted++
+	}
 	s.passTurn(st, c)
 	s.returnQueuedOf(c, a)
-	if len(a.leases) == 0 {
-		delete(c.attachments, stream)
-		delete(st.attachments, c)
+	s.dropMuted(st)
+}
+
+// leaveIfUnused forgets a stream that no consumer here reads any more, once the
+// acks that wait have gone out; whether others are under way does not matter then.
+func (s *sink) leaveIfUnused(st *sinkStream) {
+	if len(st.attachments) > 0 {
+		return
 	}
-	if len(st.attachments) == 0 {
-		s.broker.unwatch(st)
-		s.discard(st)
+	st.acking = false
+	s.flush(st, plan{})
+	s.broker.unwatch(st)
+	s.discard(st)
+}
+
+// dropMuted lets those go who want no more of a stream and hold nothing of it.
+func (s *sink) dropMuted(st *sinkStream) {
+	for c, a := range st.attachments {
+		if a.muted && len(a.leases) == 0 {
+			delete(c.attachments, st.name)
+			delete(st.attachments, c)
+			st.muted--
+		}
 	}
+	s.leaveIfUnused(st)
 }
 
 // looked: what was sent as this look has found nothing more. When that is so of
@@ -295,7 +324,7 @@ func (s *sink) fails(st *sinkStream, doing string, err error) {
 	st.notBefore = time.Now().Add(wait/2 + rand.N(wait/2))
 	for c := range st.attachments {
 		if c.pull {
-			c.fail(failure(err, doing)) // its client is there to try again
+			c.fail(failure(cmp.Or(err, errAnswer), doing)) // its client is there to try again
 		}
 	}
 	if st.failures == 1 {

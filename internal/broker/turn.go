@@ -19,7 +19,7 @@ type turn struct {
 // Bounds of how long a turn lasts when its hub says nothing.
 const (
 	shortTurn = time.Second
-	longTurn  = 10 * time.Second
+	longTurn  = 30 * time.Second
 )
 
 func (s *sink) turnTime(holder string) time.Duration {
@@ -59,6 +59,8 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 	case c == nil:
 		return
 	case most == 0 && (c != st.turn.holder || now.Before(st.turn.renewAt)):
+		st.looks++
+		s.looked(st, st.looks, true, true) // there is nothing for a pull meanwhile
 		return
 	case most > 0 && !look && (c != st.turn.holder || now.Before(st.turn.renewAt)):
 		return
@@ -90,7 +92,7 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 	cmd := strictScript.call(st.keys, args...)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: p.events() * st.weight.average}, func() {
 		st.reclaiming = false
-		s.onTurn(st, cmd, c, p, now.Add(lasts/3))
+		s.onTurn(st, cmd, c, p, now.Add(lasts/2))
 	})
 }
 
@@ -148,6 +150,7 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	st.unread = st.unread || !mine || number(answer[4]) == 1
 	deliveries := s.reclaimed(st, entries)
 	if n := len(deliveries); n > 0 {
+		st.moved = st.moved || s.noAck()
 		s.broker.seen(st, deliveries[n-1].id)
 	}
 	s.deliver(st, deliveries, p)

@@ -153,7 +153,7 @@ func (b *Broker) serves(sink, stream string) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for c := range b.consumers {
-		if c.spec.Sink == sink && slices.Contains(c.Streams(), stream) {
+		if c.spec.Sink == sink && !c.stopped.Load() && slices.Contains(c.Streams(), stream) {
 			return true
 		}
 	}

@@ -3,42 +3,44 @@
 -- ARGV[1] 'look' to change nothing; 'use'; 'put' to change the settings of a sink that
 --   exists; 'mend' to store one again that was lost
 -- ARGV[2] '1' when ARGV's streams are all that the sink is to have
--- ARGV[3] how many settings follow: name, value, and '1' when the caller asked for it
+-- ARGV[3] the sink's birth, where it is one that was lost; '' otherwise
+-- ARGV[4] how many settings follow: name, value, and '1' when the caller asked for it
 -- ARGV[…] streams
 -- Returns {settings, new, removed}
 --   settings  as HGETALL, with the field deleted ('look', 'mend') where the sink was;
 --             empty when there is none. Where they contradict what was asked, or a new
 --             sink would have no stream, nothing is changed
---   new       1 when the sink was made
+--   new       1 when the sink was made, 2 when it had been deleted before
 --   removed   streams that it had
-local key, mode, n = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local key, mode, n = KEYS[1], ARGV[1], tonumber(ARGV[4])
 local known = redis.call('EXISTS', key) == 1
+local new = 1
 if mode == 'look' or (mode == 'mend' and known) then
   return {redis.call('HGETALL', key), 0, {}}
 end
 if known and redis.call('HEXISTS', key, 'deleted') == 1 then
   redis.call('DEL', key)
-  known = false
+  known, new = false, 2
 end
 
 local fixed = {ack = true, order = true}
-for i = 4, 3 + 3 * n, 3 do
+for i = 5, 4 + 3 * n, 3 do
   local name, value, asked = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
   local stored = redis.call('HGET', key, name)
   if stored and asked and stored ~= value and name ~= 'from' and (mode == 'use' or fixed[name]) then
     return {redis.call('HGETALL', key), 0, {}}
   end
 end
-if not known and #ARGV == 3 + 3 * n then return {{}, 0, {}} end
+if not known and #ARGV == 4 + 3 * n then return {{}, 0, {}} end
 
 local changed = not known
-for i = 4, 3 + 3 * n, 3 do
+for i = 5, 4 + 3 * n, 3 do
   local name, value, asked = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
   if not known or (mode == 'put' and (asked or not fixed[name])) then redis.call('HSET', key, name, value) end
 end
 changed = changed or mode == 'put'
 local wanted, removed = {}, {}
-for i = 4 + 3 * n, #ARGV do
+for i = 5 + 3 * n, #ARGV do
   wanted['stream:' .. ARGV[i]] = true
   if redis.call('HSETNX', key, 'stream:' .. ARGV[i], '1') == 1 then changed = true end
 end
@@ -54,5 +56,7 @@ local clock = redis.call('TIME')
 -- A sink that exists can be used though Redis's memory is full.
 redis.pcall('HSET', key, 'used', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
 -- Versions grow even where all keys were lost in between.
-if changed then redis.call('HSET', key, 'version', string.format('%.0f', clock[1] * 1000000 + clock[2])) end
-return {redis.call('HGETALL', key), known and 0 or 1, removed}
+local version = string.format('%.0f', clock[1] * 1000000 + clock[2])
+if changed then redis.call('HSET', key, 'version', version) end
+if not known then redis.call('HSET', key, 'born', ARGV[3] ~= '' and ARGV[3] or version) end
+return {redis.call('HGETALL', key), known and 0 or new, removed}

@@ -56,7 +56,8 @@ end
 local function settle(key, id)
   redis.call('XACK', key, group, id)
   if timed then redis.call('HDEL', times, id) end
-  if key == side then
+  if sided then -- after a seek it may be owed in both
+    redis.call('XACK', side, group, id)
     redis.call('XDEL', side, id)
     if redis.call('XLEN', side) == 0 then
       redis.call('DEL', side)
@@ -88,8 +89,14 @@ local function bury(key, entry, reason, consumer)
   if stored then
     local old = redis.call('HGET', index, id)
     if old then redis.call('XDEL', dead, old) end
+    local fields = stored[2]
+    if #fields > 7000 then -- more than Lua passes on
+      local object = {}
+      for i = 1, #fields, 2 do object[fields[i]] = fields[i + 1] end
+      fields = {'data', cjson.encode(object)}
+    end
     local letter = redis.call('XADD', dead, '*', 'id', id, 'reason', reason, 'attempts', entry[4],
-      'first', first, 'last', last, 'consumer', consumer, unpack(stored[2]))
+      'first', first, 'last', last, 'consumer', consumer, unpack(fields))
     redis.call('HSET', index, id, letter)
   end
   redis.call('ZREM', retry, id)

@@ -1,17 +1,12 @@
 -- Has dead letters delivered again, as if for the first time. They go to the
 -- side stream, as the log may no longer have them.
--- ARGV[2] the last entry of dead to look at, '' where ids follow
--- ARGV[3] most of them   ARGV[4…] ids of events
--- Returns {how many were redriven, ids that are no dead letters, how many were looked at}
+-- ARGV[2…] ids of events
+-- Returns {how many were redriven, ids that are no dead letters}
 local letters, missing = {}, {}
-if ARGV[2] ~= '' then
-  letters = redis.call('XRANGE', dead, '-', ARGV[2], 'COUNT', ARGV[3])
-else
-  for i = 4, #ARGV do
-    local at = redis.call('HGET', index, ARGV[i])
-    local letter = at and redis.call('XRANGE', dead, at, at)[1]
-    if letter then letters[#letters + 1] = letter else missing[#missing + 1] = ARGV[i] end
-  end
+for i = 2, #ARGV do
+  local at = redis.call('HGET', index, ARGV[i])
+  local letter = at and redis.call('XRANGE', dead, at, at)[1]
+  if letter then letters[#letters + 1] = letter else missing[#missing + 1] = ARGV[i] end
 end
 
 local fresh, held = {}, {}
@@ -56,4 +51,4 @@ for i, entry in ipairs(fresh) do
     redis.call('ZADD', retry, ms(now), id)
   end
 end
-return {count, missing, #letters}
+return {count, missing}

@@ -6,21 +6,23 @@
 -- ARGV[7] '1': strict order, so what is behind comes again, too
 -- ARGV[8…] for each: id, attempt (0: whichever; -1: it was read without being
 --   pending), how long it waits: 'dead' for ever, or see pause
--- Returns {results, holders, taken, due}
+-- Returns {results, holders, taken, due, attempts}
 --   results  for each: 1 it waits, 2 it is a dead letter, 0 not pending,
 --            -1 held by another or delivered anew
 --   holders  who held each
 --   taken    ids of those behind, and their holder
+--   attempts of each
 --   due      ms until the next waiting event is due, -1 for none
 roomy()
 local holder, reason, label, max, delays = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local results, holders, taken = {}, {}, {}
+local results, holders, taken, attempts = {}, {}, {}, {}
 local first, of -- strict: the first that waits, and who held it
 for i = 8, #ARGV, 3 do
   local id, attempt, kind = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
   local key, entry = pending(id)
   if attempt < 0 then key, entry = log, {id, holder, 0, 1} end
   local result, held = 0, ''
+  attempts[#attempts + 1] = entry and entry[4] or 0
   if entry then
     held = entry[2]
     if (holder ~= '' and held ~= holder) or (attempt > 0 and entry[4] ~= attempt) then
@@ -47,4 +49,4 @@ if ARGV[7] == '1' and first then
   taken = takeback(first, of)
   if #taken > 0 then table.insert(taken, 1, of) end
 end
-return {results, holders, taken, next_due()}
+return {results, holders, taken, next_due(), attempts}

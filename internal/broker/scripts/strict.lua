@@ -73,6 +73,11 @@ for _, key in ipairs(streams()) do
     waiting[#waiting + 1] = {entry, key}
   end
 end
+-- What was taken back may have been acknowledged meanwhile, as any other event.
+if #waiting == 0 then
+  redis.call('DEL', retry)
+  if timed and own == 0 then redis.call('DEL', times) end
+end
 table.sort(waiting, function(a, b) return before(a[1][1], b[1][1]) end)
 local entries, blocked = {}, -1
 for _, w in ipairs(waiting) do
