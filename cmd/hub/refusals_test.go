@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,7 +20,12 @@ func TestAckOfTooManyIDsIsRefused(t *testing.T) {
 	id := h.publish("orders", `{"data":1}`)
 	s.events(1)
 	list := func(n int) string {
-		return `["` + id + `"` + strings.Repeat(`,"`+id+`"`, n-1) + `]`
+		ids := []string{id}
+		for i := 1; i < n; i++ {
+			ids = append(ids, fmt.Sprintf("0-%d", i))
+		}
+		text, _ := json.Marshal(ids)
+		return string(text)
 	}
 	const most = 10_000
 	answer := h.call("POST", "/v1/sinks/billing/acks", `{"stream":"orders","ids":`+list(most+1)+`}`)

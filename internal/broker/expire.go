@@ -38,7 +38,9 @@ func (s *sink) expire(st *sinkStream, now time.Time) {
 	}
 	for a, back := range over {
 		s.release(st, release{holder: s.broker.name, reason: reasonTimeout, label: a.consumer.spec.Label, back: back}, nil)
-		s.passTurn(st, a.consumer)
+		if len(a.leases) == 0 { // else nothing may overtake what it still holds
+			s.passTurn(st, a.consumer)
+		}
 		wake(a.consumer.ready) // it may wait until it holds nothing
 	}
 }

@@ -86,7 +86,7 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 	}
 	args := []any{
 		s.name, p.holder, connection, from, p.events(), lasts.Milliseconds(), s.foreign().Milliseconds(),
-		s.config.MaxDeliveries, s.delays, flag(s.noAck()),
+		s.config.MaxDeliveries, s.delays, flag(s.noAck()), flag(st.leased > 0 || st.acking || len(st.acks) > 0),
 	}
 	args = append(args, s.broker.alive.args()...)
 	cmd := strictScript.call(st.keys, args...)

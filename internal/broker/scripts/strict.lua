@@ -6,7 +6,9 @@
 -- ARGV[7] ms after which what is held is free
 -- ARGV[8] most deliveries, 0 for no limit   ARGV[9] back-off in ms, "1000,10000"
 -- ARGV[10] '1': deliver without acknowledgement
--- ARGV[11] '1' when ARGV[12…] are all the hubs alive, so that others are dead
+-- ARGV[11] '1' when the consumer knows of events that it holds; else what it holds comes
+--   of an answer that was lost
+-- ARGV[12] '1' when ARGV[13…] are all the hubs alive, so that others are dead
 -- Returns {turn, entries, wait, own, more}
 --   turn     1 when it is this connection's turn
 --   entries  for each taken: id, {field, value, …}, attempt, and 1 unless it is new
@@ -17,7 +19,7 @@ roomy()
 local me, mine, most = ARGV[2], ARGV[2] .. ' ' .. ARGV[3], tonumber(ARGV[5])
 local wait, max, delays = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local alive = {}
-for i = 12, #ARGV do alive[ARGV[i]] = true end
+for i = 13, #ARGV do alive[ARGV[i]] = true end
 
 redis.call('XPENDING', log, group)
 
@@ -45,7 +47,7 @@ local owner = redis.call('GET', turn)
 if owner and owner ~= mine and owner ~= me .. ' ' .. ARGV[4] then
   local name = string.match(owner, '^(%S+)')
   local gone = name == 'pull' and pulled == 0
-  if string.sub(name, 1, 4) == 'hub-' then gone = ARGV[11] == '1' and not alive[name] end
+  if string.sub(name, 1, 4) == 'hub-' then gone = ARGV[12] == '1' and not alive[name] end
   if not gone then return {0, {}, math.max(1, redis.call('PTTL', turn)), 0, 0} end
 end
 -- Pulls are one connection, so the next waits until all of the last is settled.
@@ -55,13 +57,13 @@ redis.call('SET', turn, mine, 'PX', ARGV[6])
 -- What others still hold was theirs while it was their turn.
 for _, c in ipairs(list) do
   local key, name, count, idle = c[1], c[2], c[3], c[4]
-  if name == me then
+  if name == me and ARGV[11] == '1' then
     own = own + count
   elseif name ~= 'retry' and count > 0 then
     for _, entry in ipairs(redis.call('XPENDING', key, group, '-', '+', 100000, name)) do
       fail(key, entry, 'close', 0, delays, max, 'hub_gone', name)
     end
-  elseif name ~= 'retry' and string.sub(name, 1, 4) == 'hub-' and ARGV[11] == '1' and not alive[name] and idle > 5000 then
+  elseif name ~= me and name ~= 'retry' and string.sub(name, 1, 4) == 'hub-' and ARGV[12] == '1' and not alive[name] and idle > 5000 then
     redis.call('XGROUP', 'DELCONSUMER', key, group, name)
   end
 end
