@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// add takes in a consumer; lasts are the last ids of its streams' logs.
+func (s *sink) add(c *consumer, lasts map[string]hub.ID) {
+	s.consumers = append(s.consumers, c)
+	s.grant(c)
+	for name, last := range lasts {
+		s.attach(c, name, last)
+	}
+}
+
+// attach has a consumer read a stream from now on.
+func (s *sink) attach(c *consumer, name string, last hub.ID) {
+	now := time.Now()
+	st := s.streams[name]
+	if st == nil {
+		st = &sinkStream{name: name, keys: s.broker.keys.of(s.name, name), attachments: map[*consumer]*attachment{}}
+		s.streams[name] = st
+		s.broker.watch(st, s, last)
+	}
+	st.unread = true
+	st.lookAt(now)
+	if st.reclaimAt.IsZero() {
+		st.reclaimAt = now
+	}
+	if a := c.attachments[name]; a != nil {
+		if a.muted {
+			a.muted = false
+			st.muted--
+		}
+		return
+	}
+	a := &attachment{consumer: c, stream: st, leases: map[hub.ID]lease{}, met: st.looks}
+	c.attachments[name], st.attachments[c] = a, a
+}
+
+// mute has a consumer read a stream no more; it keeps what it holds.
+func (s *sink) mute(c *consumer, stream string, done func()) {
+	defer done()
+	a := c.attachments[stream]
+	if a == nil {
+		return
+	}
+	st := a.stream
+	if !a.muted {
+		a.muted = true
+		st.muted++
+	}
+	s.passTurn(st, c)
+	s.returnQueuedOf(c, a)
+	s.dropMuted(st)
+}
+
+// leaveIfUnused forgets a stream that no consumer here reads any more, once the
+// acks that wait have gone out; whether others are under way does not matter then.
+func (s *sink) leaveIfUnused(st *sinkStream) {
+	if len(st.attachments) > 0 {
+		return
+	}
+	st.acking = false
+	s.flush(st, plan{})
+	s.broker.unwatch(st)
+	s.discard(st)
+}
+
+// dropMuted lets those go who want no more of a stream and hold nothing of it.
+func (s *sink) dropMuted(st *sinkStream) {
+	for c, a := range st.attachments {
+		if a.muted && len(a.leases) == 0 {
+			delete(c.attachments, st.name)
+			delete(st.attachments, c)
+			st.muted--
+		}
+	}
+	s.leaveIfUnused(st)
+}
+
+// looked: what was sent as this look has found nothing more. When that is so of
+// reading and of reclaiming, a pull need not wait for more.
+func (s *sink) looked(st *sinkStream, look uint64, read, reclaimed bool) {
+	for c, a := range st.attachments {
+		if !c.pull || a.met >= look {
+			continue
+		}
+		a.read, a.reclaimed = a.read || read, a.reclaimed || reclaimed
+		all := true
+		for _, a := range c.attachments {
+			all = all && a.read && a.reclaimed
+		}
+		if all {
+			c.found()
+		}
+	}
+}
