@@ -70,6 +70,17 @@ func commandRate(t *testing.T, c *redis.Client) float64 {
 
 func TestIdleSinksCostAlmostNothing(t *testing.T) {
 	t.Parallel()
+	idleSinks(t, nil, "cmdstat_xreadgroup:calls=", "cmdstat_xinfo|consumers:calls=")
+}
+
+func TestIdleSinksInStrictOrderCostAlmostNothing(t *testing.T) {
+	t.Parallel()
+	idleSinks(t, hub.SinkSettings{hub.SettingOrder: hub.OrderStrict}, "cmdstat_xreadgroup:calls=")
+}
+
+// idleSinks measures many, once each of them has run these commands.
+func idleSinks(t *testing.T, settings hub.SinkSettings, commands ...string) {
+	t.Helper()
 	const sinks = 500
 	s := redistest.Start(t)
 	b := startBroker(t, s.URL())
@@ -83,7 +94,7 @@ func TestIdleSinksCostAlmostNothing(t *testing.T) {
 			defer func() { <-turns }()
 			var err error
 			consumers[i], err = b.Consume(t.Context(), hub.ConsumerSpec{
-				Sink: fmt.Sprintf("sink-%d", i), Streams: []string{fmt.Sprintf("stream-%d", i)}, Prefetch: 10,
+				Sink: fmt.Sprintf("sink-%d", i), Streams: []string{fmt.Sprintf("stream-%d", i)}, Prefetch: 10, Settings: settings,
 			})
 			if err != nil {
 				t.Error(err)
@@ -104,7 +115,7 @@ func TestIdleSinksCostAlmostNothing(t *testing.T) {
 	}()
 	// Each has looked once for what is new, and once for what others have left.
 	eventually(t, func() string {
-		for _, command := range []string{"cmdstat_xreadgroup:calls=", "cmdstat_xinfo|consumers:calls="} {
+		for _, command := range commands {
 			if n := figure(t, c, "commandstats", command); n < sinks {
 				return fmt.Sprintf("%s%d of %d", command, n, sinks)
 			}

@@ -194,7 +194,7 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		if st.reclaiming || !s.wanted(st) || s.strict() && s.keeps(st, now) && !st.turn.holder.wants() {
 			at = next // its end, or a hungry consumer, wakes run
 		}
-		if !st.reclaiming && st.turn.renewAt.Before(at) && (s.keeps(st, now) || now.Before(st.turn.renewAt)) {
+		if !st.reclaiming && st.turn.renewAt.Before(at) && (s.works(st) || now.Before(st.turn.renewAt)) {
 			at = st.turn.renewAt
 		}
 		if at.Before(st.notBefore) {

@@ -45,6 +45,13 @@ func (s *sink) keeps(st *sinkStream, now time.Time) bool {
 	return c.hungry.Load() || now.Before(st.turn.renewAt)
 }
 
+// works says whether the connection that is served holds something, so that
+// nobody else may be served.
+func (s *sink) works(st *sinkStream) bool {
+	a := st.attachments[st.turn.holder]
+	return a != nil && len(a.leases) > 0
+}
+
 // takeTurn asks for the next events in strict order, or for the turn.
 func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 	// A release whose script Redis did not know is sent again, behind what was
@@ -62,8 +69,8 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 		st.looks++
 		s.looked(st, st.looks, true, true) // there is nothing for a pull meanwhile
 		return
-	case most > 0 && !look && (c != st.turn.holder || now.Before(st.turn.renewAt)):
-		return
+	case most > 0 && !look && (!s.works(st) || c != st.turn.holder || now.Before(st.turn.renewAt)):
+		return // who has nothing to do needs no turn
 	}
 	var from uint64
 	if st.turn.holder != nil && st.turn.holder != c {
@@ -134,8 +141,10 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	s.succeeds(st)
 	mine := answer[0] == int64(1)
 	entries, _ := answer[1].([]any)
-	st.turn = turn{others: !mine}
-	if wait := number(answer[2]); wait >= 0 {
+	wait := number(answer[2])
+	waits := !mine && wait >= 0 // otherwise there is nothing to do for anyone
+	st.turn = turn{others: waits}
+	if wait >= 0 {
 		st.lookAt(now.Add(time.Duration(wait)*time.Millisecond + time.Millisecond))
 	}
 	if mine && !c.pull {
@@ -147,7 +156,7 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	if mine && c.pull {
 		st.lookAt(now.Add(s.foreign())) // it is over then, if not before
 	}
-	st.unread = st.unread || !mine || number(answer[4]) == 1
+	st.unread = st.unread || waits || number(answer[4]) == 1
 	deliveries := s.reclaimed(st, entries)
 	if n := len(deliveries); n > 0 {
 		st.moved = st.moved || s.noAck()

@@ -23,6 +23,24 @@ for i = 13, #ARGV do alive[ARGV[i]] = true end
 
 redis.call('XPENDING', log, group)
 
+-- idle says whether the sink is done with all that there is.
+local function idle(list)
+  for _, c in ipairs(list) do
+    if c[3] > 0 then return false end
+  end
+  local last, read
+  local info = redis.call('XINFO', 'STREAM', log)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', log)) do
+    local g = {}
+    for i = 1, #info, 2 do g[info[i]] = info[i + 1] end
+    if g.name == group then read = g['last-delivered-id'] end
+  end
+  return last == '' or not before(read, last)
+end
+
 -- What is held too long comes again, and with it what is behind it.
 local list = consumers()
 local oldest, of, failing = nil, nil, {}
@@ -48,6 +66,7 @@ if owner and owner ~= mine and owner ~= me .. ' ' .. ARGV[4] then
   local name = string.match(owner, '^(%S+)')
   local gone = name == 'pull' and pulled == 0
   if string.sub(name, 1, 4) == 'hub-' then gone = ARGV[12] == '1' and not alive[name] end
+  if not gone and idle(list) then return {0, {}, -1, 0, 0} end -- a bell tells of what comes
   if not gone then return {0, {}, math.max(1, redis.call('PTTL', turn)), 0, 0} end
 end
 -- Pulls are one connection, so the next waits until all of the last is settled.
