@@ -3,6 +3,9 @@
 GO ?= go
 # More flags for go test, such as TESTFLAGS=-v.
 TESTFLAGS ?=
+# Of make model: how many seeds, and the first of them.
+SEEDS ?= 2000
+FIRST ?= 1
 
 # Built with the local Go, as golangci-lint must not be older than the code it reads.
 GOLANGCI_VERSION := v2.15.0
@@ -13,7 +16,7 @@ LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster lint fmt bench clean redis-server tools
+.PHONY: help run test test-cluster model lint fmt bench clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +33,9 @@ test: redis-server tools ## run every test, on a real redis-server
 
 test-cluster: redis-server tools ## run every test of sinks on a Redis Cluster of three nodes; `make test` runs some of them
 	EVENTHUB_TEST_CLUSTER=1 $(GO) test -race -shuffle=on -timeout 15m $(TESTFLAGS) -run TestSinksOnCluster ./cmd/hub
+
+model: redis-server ## run SEEDS=2000 random histories of sinks against what is promised; `make test` runs 200
+	$(GO) test -race -timeout 60m $(TESTFLAGS) -run TestSinksKeepTheirPromisesWhateverHappens ./internal/broker -model.seeds=$(SEEDS) -model.first=$(FIRST)
 
 lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
 	@set -e; for module in $(MODULES); do \

@@ -164,9 +164,13 @@ func (s *sink) restamp(c *consumer) {
 		waiting++
 		s.prolong(a, e, func(_ hub.Settled, err error) {
 			if err != nil {
-				// They may be others' by now, and come back if they are not.
+				// They may be others' by now, and come back if they are not; in strict
+				// order nothing that was queued since may go first.
 				for _, r := range e.receipts {
 					a.end(r.ID)
+				}
+				if s.strict() {
+					s.unqueued(c, a)
 				}
 			}
 			finish()
