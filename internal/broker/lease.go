@@ -46,7 +46,7 @@ func (a *attachment) grant(id hub.ID, l lease) {
 	a.consumer.held.Add(1)
 	a.consumer.bytes += l.size
 	a.stream.leased++
-	a.stream.deadlines.push(deadline{a, id, l.since})
+	a.stream.deadlines.push(deadline{a, id, l.attempt, l.since})
 }
 
 // restart lets a lease begin anew.
@@ -57,7 +57,7 @@ func (a *attachment) restart(id hub.ID, since time.Time, marked bool) {
 	}
 	l.since, l.marked = since, l.marked || marked
 	a.leases[id] = l
-	a.stream.deadlines.push(deadline{a, id, since})
+	a.stream.deadlines.push(deadline{a, id, l.attempt, since})
 }
 
 // deadlines lists leases by when they began, and so by when they end: all of a
@@ -69,14 +69,15 @@ type deadlines struct {
 }
 
 type deadline struct {
-	holder *attachment
-	id     hub.ID
-	since  time.Time
+	holder  *attachment
+	id      hub.ID
+	attempt int
+	since   time.Time
 }
 
 func (d deadline) live() bool {
 	l, ok := d.holder.leases[d.id]
-	return ok && l.since.Equal(d.since) // not a later one
+	return ok && l.attempt == d.attempt && l.since.Equal(d.since) // not a later one
 }
 
 func (ds *deadlines) push(d deadline) { ds.list = append(ds.list, d) }

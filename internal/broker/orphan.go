@@ -9,15 +9,16 @@ import (
 // orphanEvents bounds one search for orphans.
 const orphanEvents = 10_000
 
-// findOrphans hands back events that Redis holds for this hub and that nobody
-// here has: the answer of a read was lost. They were never seen, so it costs them
-// no attempt, and they need not wait until ack_wait is over.
+// findOrphans makes sure that this hub and Redis agree on what it holds. It ends
+// the leases of what Redis has for others, or for nobody. And it hands back what
+// Redis has for this hub and nobody here has: the answer of a read was lost. It
+// was never seen, so it costs no attempt, and need not wait until ack_wait is over.
 //
 // Nothing else may be under way that could explain such an event: reads are held
 // up meanwhile, and acks have all been answered. Hand-backs go before, by the
 // same lane.
 func (s *sink) findOrphans(st *sinkStream) {
-	if !st.orphans || st.reading || st.reclaiming || st.acking || len(st.acks) > 0 {
+	if !st.orphans || st.reading || st.reclaiming || st.acking || len(st.acks) > 0 || st.releasing > 0 {
 		return
 	}
 	st.orphans, st.reading = false, true
@@ -37,10 +38,35 @@ func (s *sink) findOrphans(st *sinkStream) {
 			s.fails(st, "looking for events that a lost answer has left", err)
 			return
 		}
+		if len(entries) < orphanEvents {
+			s.discharge(st, st.foreign(entries))
+		}
 		if back := st.unknown(entries); len(back) > 0 {
 			s.release(st, release{holder: s.broker.name, back: back}, nil)
 		}
 	})
+}
+
+// foreign are the events that consumers here are believed to hold, and that Redis
+// does not have for this hub.
+func (st *sinkStream) foreign(entries []any) []string {
+	held := make(map[hub.ID]int64, len(entries))
+	for _, entry := range entries {
+		if fields, _ := entry.([]any); len(fields) == 4 {
+			if id, err := parseAny(fields[0]); err == nil {
+				held[id] = number(fields[3])
+			}
+		}
+	}
+	var gone []string
+	for _, a := range st.attachments {
+		for id, l := range a.leases {
+			if held[id] != int64(l.attempt) {
+				gone = append(gone, id.String())
+			}
+		}
+	}
+	return gone
 }
 
 // unknown are those of Redis's pending entries that no consumer here holds.

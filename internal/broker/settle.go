@@ -118,7 +118,11 @@ func (h holders) tell(b *Broker, note, sink, stream string) {
 func (b *Broker) ended(name, stream string, ids []string) {
 	b.at(name, stream, func(s *sink, st *sinkStream) {
 		st.moved = true
-		s.discharge(st, ids)
+		if s.strict() {
+			st.orphans = true // what was taken back comes again as the same attempt: Redis tells them apart
+		} else {
+			s.discharge(st, ids)
+		}
 		for c := range st.attachments {
 			wake(c.ready) // it may wait until it holds nothing
 		}

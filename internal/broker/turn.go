@@ -130,15 +130,20 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 		s.lost(st, err)
 		return
 	}
-	if err != nil || len(answer) != 5 {
+	if err != nil || len(answer) != 6 {
 		st.unread = true
 		p.release()
+		s.recall(st)
 		st.lookAt(now)
 		s.unanswered(st)
 		s.fails(st, "reading in strict order", err)
 		return
 	}
 	s.succeeds(st)
+	if number(answer[5]) == 1 { // with what was behind it
+		s.recall(st)
+		st.orphans = true
+	}
 	mine := answer[0] == int64(1)
 	entries, _ := answer[1].([]any)
 	wait := number(answer[2])
@@ -168,6 +173,14 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	}
 	done := number(answer[4]) == 0
 	s.looked(st, p.look, done, done)
+}
+
+// recall takes what has not been handed over out of all queues: it may not be its
+// turn any more. What of it Redis still has for this hub is found as orphans.
+func (s *sink) recall(st *sinkStream) {
+	for c, a := range st.attachments {
+		s.unqueued(c, a)
+	}
 }
 
 // passTurn gives up the turn of a connection, so that others need not wait until

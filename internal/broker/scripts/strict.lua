@@ -9,12 +9,13 @@
 -- ARGV[11] '1' when the consumer knows of events that it holds; else what it holds comes
 --   of an answer that was lost
 -- ARGV[12] '1' when ARGV[13…] are all the hubs alive, so that others are dead
--- Returns {turn, entries, wait, own, more}
+-- Returns {turn, entries, wait, own, more, over}
 --   turn     1 when it is this connection's turn
 --   entries  for each taken: id, {field, value, …}, attempt, and 1 unless it is new
 --   wait     ms until there may be more to do, -1 for nothing known
 --   own      events held by this consumer after this
 --   more     1 when there may be more to read
+--   over     1 when something that this consumer held was over
 roomy()
 local me, mine, most = ARGV[2], ARGV[2] .. ' ' .. ARGV[3], tonumber(ARGV[5])
 local wait, max, delays = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
@@ -61,16 +62,17 @@ for _, c in ipairs(list) do
   if c[2] == 'pull' then pulled = pulled + c[3] end
 end
 
+local over = of == me and 1 or 0
 local owner = redis.call('GET', turn)
 if owner and owner ~= mine and owner ~= me .. ' ' .. ARGV[4] then
   local name = string.match(owner, '^(%S+)')
   local gone = name == 'pull' and pulled == 0
   if string.sub(name, 1, 4) == 'hub-' then gone = ARGV[12] == '1' and not alive[name] end
-  if not gone and idle(list) then return {0, {}, -1, 0, 0} end -- a bell tells of what comes
-  if not gone then return {0, {}, math.max(1, redis.call('PTTL', turn)), 0, 0} end
+  if not gone and idle(list) then return {0, {}, -1, 0, 0, over} end -- a bell tells of what comes
+  if not gone then return {0, {}, math.max(1, redis.call('PTTL', turn)), 0, 0, over} end
 end
 -- Pulls are one connection, so the next waits until all of the last is settled.
-if me == 'pull' and pulled > 0 then return {0, {}, wait, pulled, 0} end
+if me == 'pull' and pulled > 0 then return {0, {}, wait, pulled, 0, over} end
 redis.call('SET', turn, mine, 'PX', ARGV[6])
 
 -- What others still hold was theirs while it was their turn.
@@ -86,7 +88,7 @@ for _, c in ipairs(list) do
     redis.call('XGROUP', 'DELCONSUMER', key, group, name)
   end
 end
-if most == 0 then return {1, {}, -1, own, 0} end
+if most == 0 then return {1, {}, -1, own, 0, over} end
 
 local waiting = {}
 for _, key in ipairs(streams()) do
@@ -129,4 +131,4 @@ elseif blocked < 0 then
     if #read[1][2] == n then more = 1 end
   end
 end
-return {1, entries, blocked, own + #entries, more}
+return {1, entries, blocked, own + #entries, more, over}
