@@ -40,7 +40,7 @@ func (w *world) heal() {
 	w.must("pulling from a sink that owes nothing", func(ctx context.Context) error {
 		events, _, err := h.broker.Pull(ctx, hub.ConsumerSpec{Sink: modelSinkName}, 10, 0)
 		if len(events) > 0 {
-			w.t.Errorf("a sink that owes nothing gives %v", events)
+			w.blame("a sink that owes nothing gives %v", events)
 		}
 		return err
 	})
@@ -61,9 +61,7 @@ func (h *healing) drain() {
 			return
 		}
 		if time.Now().After(deadline) {
-			h.mu.Lock()
-			h.fault("after %s the sink still owes %s", patience, left)
-			h.mu.Unlock()
+			h.blame("after %s the sink still owes %s", patience, left)
 			return
 		}
 		select {
@@ -140,7 +138,7 @@ func (h *healing) redrive() {
 		return err
 	})
 	if int(count) > len(h.letters) {
-		h.t.Errorf("%d dead letters became %d", len(h.letters), count)
+		h.blame("%d dead letters became %d", len(h.letters), count)
 	}
 	h.drain()
 	h.mu.Lock()
@@ -161,6 +159,6 @@ func (h *healing) redrive() {
 	}
 	h.mu.Unlock()
 	if again := h.deadLetters(); len(again) > 0 {
-		h.t.Errorf("%d dead letters are left", len(again))
+		h.blame("%d dead letters are left", len(again))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"eventhub/internal/broker"
 	"eventhub/internal/hub"
 )
 
@@ -58,15 +57,6 @@ type member struct {
 	held     []sighting
 }
 
-// node is one hub.
-type node struct {
-	name   string
-	broker *broker.Broker
-	faulty faulty
-	using  sync.WaitGroup // calls under way
-	gone   bool           // protected by history.mu
-}
-
 // act is one settlement.
 type act struct {
 	hub.Settlement
@@ -103,6 +93,13 @@ func (h *history) complain(line int, format string, args ...any) {
 
 // fault complains of the last line. Callers hold mu.
 func (h *history) fault(format string, args ...any) { h.complain(len(h.lines), format, args...) }
+
+// blame is fault for those who do not hold mu.
+func (h *history) blame(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fault(format, args...)
+}
 
 // take has a consumer take what came for it.
 func (h *history) take(m *member) (taken int) {

@@ -31,7 +31,7 @@ func (h *history) verifyOrder(stream string, fates []*fate) {
 		for _, f := range fates {
 			// Dead letters hold up nothing, and what nobody ever got was not wanted.
 			if f.id.Compare(first) < 0 && len(f.seen) > 0 && f.letter == nil && f.settled > m.at &&
-				!slices.Contains(hand, f.id) && !h.failing(f, m) {
+				!slices.Contains(hand, f.id) && !h.settling(f, m) {
 				h.complain(m.at, "%s has not come yet, or not again", f)
 			}
 		}
@@ -39,10 +39,12 @@ func (h *history) verifyOrder(stream string, fates []*fate) {
 	}
 }
 
-// failing says whether the consumer's own nack of an event was under way.
-func (h *history) failing(f *fate, m moment) bool {
+// settling says whether the consumer's own ack or nack of an event was under way:
+// its hub may hand over what is behind already.
+func (h *history) settling(f *fate, m moment) bool {
 	return slices.ContainsFunc(h.acts, func(a *act) bool {
-		return a.by == m.of && a.Verb == hub.VerbNack && settles(a.Settlement, f.fact) && a.began < m.at && (a.ended == 0 || a.ended > m.at)
+		return a.by == m.of && a.Verb != hub.VerbExtend && settles(a.Settlement, f.fact) &&
+			a.began < m.at && (a.ended == 0 || a.ended > m.at)
 	})
 }
 

@@ -52,11 +52,17 @@ func runModel(t *testing.T, server *redistest.Server, seed uint64) {
 		t: t, rng: rng, server: server, sink: randomSink(rng),
 		prefix: fmt.Sprintf("seed-%d:", seed), history: newHistory(),
 	}
+	defer func() {
+		w.calls.Wait()
+		if t.Failed() {
+			t.Logf("the history of seed %d:\n%s", seed, strings.Join(w.lines, "\n"))
+		}
+	}()
 	w.say("the sink has %v, streams %v", w.sink.settings, w.sink.streams)
 	w.run()
 	w.heal()
-	if faults := w.verify(w.sink); len(faults) > 0 {
-		t.Errorf("seed %d:\n%s\n\nthe history:\n%s", seed, strings.Join(faults, "\n"), strings.Join(w.lines, "\n"))
+	for _, complaint := range w.verify(w.sink) {
+		t.Error(complaint)
 	}
 }
 
@@ -74,7 +80,10 @@ type modelSink struct {
 func (s modelSink) wants(f *fact) bool { return s.topic == "" || f.topic == s.topic }
 
 func randomSink(rng *rand.Rand) modelSink {
-	wait := time.Duration(100+rng.IntN(200)) * time.Millisecond
+	wait := 100 + rng.IntN(200)
+	if rng.IntN(10) == 0 {
+		wait += 1000 // longer than the shortest turn in strict order
+	}
 	s := modelSink{
 		streams: []string{"orders", "refunds"}[:1+rng.IntN(2)],
 		strict:  rng.IntN(5) < 2,
@@ -84,7 +93,7 @@ func randomSink(rng *rand.Rand) modelSink {
 	}
 	s.settings = hub.SinkSettings{
 		hub.SettingFrom:          []string{"latest", "oldest"}[rng.IntN(2)],
-		hub.SettingAckWait:       hub.FormatDuration(wait),
+		hub.SettingAckWait:       hub.FormatDuration(time.Duration(wait) * time.Millisecond),
 		hub.SettingMaxDeliveries: strconv.Itoa(s.most),
 		hub.SettingBackoff:       []string{`[]`, `[]`, `["10ms"]`, `["0s","50ms","100ms"]`}[rng.IntN(4)],
 		hub.SettingOrder:         hub.OrderNone,

@@ -162,15 +162,21 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 		st.lookAt(now.Add(s.foreign())) // it is over then, if not before
 	}
 	st.unread = st.unread || waits || number(answer[4]) == 1
+	if mine && !c.pull && number(answer[3]) > int64(st.leased+len(entries)) && !st.acking && len(st.acks) == 0 {
+		st.orphans = true // an answer was lost before
+	}
+	if st.orphans && !c.pull && !s.noAck() {
+		// What that had goes first: these are found with it.
+		st.unread = true
+		p.release()
+		return
+	}
 	deliveries := s.reclaimed(st, entries)
 	if n := len(deliveries); n > 0 {
 		st.moved = st.moved || s.noAck()
 		s.broker.seen(st, deliveries[n-1].id)
 	}
 	s.deliver(st, deliveries, p)
-	if mine && !c.pull && number(answer[3]) > int64(st.leased) && !st.acking && len(st.acks) == 0 {
-		st.orphans = true // an answer was lost before
-	}
 	done := number(answer[4]) == 0
 	s.looked(st, p.look, done, done)
 }
