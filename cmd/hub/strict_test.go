@@ -165,7 +165,7 @@ func TestStrictSinkHasOneConsumerAfterAHubStoodStill(t *testing.T) {
 	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	stopped, other := startProcess(t, setting), startHub(t, setting)
 	id := other.publishMany("orders", 20)
-	old := stopped.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&order=strict&ack_wait=500ms&prefetch=5")
+	old := stopped.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&order=strict&ack_wait=2s&prefetch=5")
 	assertEvents(t, old.events(5), id[:5], 1)
 	old.ack("orders", id[0])
 	old.until(id[5])

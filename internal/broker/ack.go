@@ -19,7 +19,7 @@ type pendingAck struct {
 	began  time.Time
 	done   func(hub.Settled, error)
 	cmds   []once // that carry it
-	grants uint64 // the stream's when it was sent
+	grants uint64 // the stream's when its leases ended
 }
 
 // ack acknowledges ids for a consumer: those it holds by one XACK shared with
@@ -70,7 +70,7 @@ func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Set
 	if len(held) > 0 {
 		parts++
 		st := a.stream
-		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: part})
+		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: part, grants: st.grants})
 	}
 	if len(other) > 0 {
 		parts++
@@ -86,9 +86,6 @@ func (s *sink) takeAcks(st *sinkStream, o *op) []pendingAck {
 	}
 	acks := st.acks
 	st.acks, st.acking = nil, true
-	for i := range acks {
-		acks[i].grants = st.grants
-	}
 	var args []any
 	first := 0 // ack whose ids are the first in args
 	send := func(end int) {
@@ -179,7 +176,7 @@ func (s *sink) ackUnwanted(st *sinkStream, ids []hub.ID, marked bool) {
 		s.ackElsewhere(st.name, ids, func(hub.Settled, error) {})
 		return
 	}
-	st.acks = append(st.acks, pendingAck{ids: ids, began: time.Now(), done: func(hub.Settled, error) {}})
+	st.acks = append(st.acks, pendingAck{ids: ids, began: time.Now(), done: func(hub.Settled, error) {}, grants: st.grants})
 }
 
 // ackElsewhere acknowledges events of which Redis knows more than that this

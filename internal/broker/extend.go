@@ -98,7 +98,7 @@ func (s *sink) prolong(a *attachment, e extension, then func(hub.Settled, error)
 		}
 		if err != nil {
 			s.doubts(st)
-			st.orphans = st.orphans || s.strict()
+			s.standStill(st)
 			then(hub.Settled{}, failure(err, "extending"))
 			return
 		}

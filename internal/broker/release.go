@@ -131,7 +131,7 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		s.due(st, done)
 		if err != nil {
 			s.doubts(st)
-			st.orphans = st.orphans || s.strict() // nothing may overtake what may still be held
+			s.standStill(st)
 			then(hub.Settled{}, failure(err, "handing events back"))
 			return
 		}

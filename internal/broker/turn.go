@@ -181,6 +181,15 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	s.looked(st, p.look, done, done)
 }
 
+// standStill: an answer was lost, so in strict order nothing goes on until it is
+// known what this hub holds.
+func (s *sink) standStill(st *sinkStream) {
+	if s.strict() {
+		s.recall(st)
+		st.orphans = true
+	}
+}
+
 // recall takes what has not been handed over out of all queues: it may not be its
 // turn any more. What of it Redis still has for this hub is found as orphans.
 func (s *sink) recall(st *sinkStream) {
