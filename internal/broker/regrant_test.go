@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -84,14 +85,11 @@ func TestSinkOfSeveralStreamsOutlivesTheLossOfAllKeys(t *testing.T) {
 		}
 	}
 	take(t, consumer, len(streams))
-	config := func() hub.SinkConfig {
-		status, err := b.Status(t.Context(), "billing")
-		if err != nil {
-			t.Fatal(err)
+	want := consumer.Info().Config
+	eventually(t, func() string {
+		if status, err := b.Status(t.Context(), "billing"); err != nil || !reflect.DeepEqual(status.Config, want) {
+			return fmt.Sprintf("the sink is made again as %+v (%v), want %+v", status.Config, err, want)
 		}
-		return status.Config
-	}
-	if got, want := config(), consumer.Info().Config; !reflect.DeepEqual(got, want) {
-		t.Errorf("the sink is made again as %+v, want %+v", got, want)
-	}
+		return ""
+	})
 }
