@@ -3,6 +3,8 @@ package broker_test
 import (
 	"fmt"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,4 +94,41 @@ func TestSinkOfSeveralStreamsOutlivesTheLossOfAllKeys(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// A group without the sink's settings would deliver, and yet GET would say that
+// there is no such sink.
+func TestLostSinkIsStoredBeforeItsGroupIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	consumer := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 20})
+	client := s.Client(t)
+	pipe := client.TxPipeline()
+	pipe.FlushAll(t.Context())
+	pipe.Set(t.Context(), "hub:sink:billing", "nothing that can be written to as a sink", 0)
+	pipe.ConfigResetStat(t.Context())
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Publish(t.Context(), "orders", batch("x", 1)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if stats := client.Info(t.Context(), "errorstats").Val(); !strings.Contains(stats, "errorstat_NOGROUP") ||
+			!regexp.MustCompile(`errorstat_WRONGTYPE:count=([4-9]|\d\d)`).MatchString(stats) {
+			return "the sink was not tried to be stored again: " + stats
+		}
+		return ""
+	})
+	if groups := client.XInfoGroups(t.Context(), "hub:{orders}:log").Val(); len(groups) > 0 {
+		t.Errorf("its group was made all the same: %+v", groups)
+	}
+	if err := client.Del(t.Context(), "hub:sink:billing").Err(); err != nil {
+		t.Fatal(err)
+	}
+	take(t, consumer, 1)
+	if _, err := b.Status(t.Context(), "billing"); err != nil {
+		t.Errorf("the sink delivers, and yet its status is %v", err)
+	}
 }

@@ -45,9 +45,14 @@ func (s *sink) repair(st *sinkStream) {
 }
 
 func (s *sink) mended(st *sinkStream, cmd once) {
-	if stored, _, _, err := s.broker.defined(cmd); err == nil {
-		s.configure(stored)
+	stored, _, _, err := s.broker.defined(cmd)
+	if err != nil { // a group alone would be of a sink that nobody can see
+		st.repairing = false
+		s.fails(st, "storing the sink's settings again", err)
+		st.lookAt(st.notBefore)
+		return
 	}
+	s.configure(stored)
 	if s.gone || s.streams[st.name] != st {
 		st.repairing = false
 		return
@@ -59,6 +64,7 @@ func (s *sink) mended(st *sinkStream, cmd once) {
 		answer, err := attach.Slice()
 		if err != nil || len(answer) != 3 {
 			s.fails(st, "making its group again", err)
+			st.lookAt(st.notBefore)
 			return
 		}
 		st.unread = true
