@@ -11,6 +11,8 @@ import (
 // concurrent use, and errors are *hub.Error where a client may read them.
 type Broker interface {
 	Publisher
+	Streams
+	Readers
 	Sinks
 	Worker
 	DeadLetters
@@ -20,11 +22,48 @@ type Broker interface {
 
 // Publisher takes events in.
 type Publisher interface {
-	// Publish stores events, all or none, and returns their ids in order once
-	// they are durable.
-	Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error)
+	// Publish stores events, all or none, and returns once they are durable. An
+	// event whose idempotency key is known, with the same content, is not stored
+	// again.
+	//
+	// Errors: CodeStreamNotFound, CodeConflict for a key with other content,
+	// CodeStreamFull, CodeStorageFull, CodeUnavailable, CodeUnconfirmed.
+	Publish(ctx context.Context, p hub.Publication) (hub.Published, error)
 	// Broadcast passes events on to live subscribers, in order.
 	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
+}
+
+// Streams makes streams, tells of them and of their events. Where a stream must
+// be there and is not, the error has CodeStreamNotFound.
+type Streams interface {
+	// PutStream makes a stream or changes its settings.
+	PutStream(ctx context.Context, stream string, config hub.StreamConfig) (status hub.StreamStatus, created bool, err error)
+	// Streams lists streams whose name begins with prefix, by name, at most limit of
+	// those that come after a name.
+	Streams(ctx context.Context, prefix string, limit int, after string) (hub.StreamPage, error)
+	// Stream tells of one.
+	Stream(ctx context.Context, stream string) (hub.StreamStatus, error)
+	// DeleteStream removes a stream with all that belongs to it. One that is not
+	// there is no error.
+	DeleteStream(ctx context.Context, stream string) error
+	// Event reads one event; CodeEventNotFound where there is none.
+	Event(ctx context.Context, stream string, id hub.ID) (hub.Event, error)
+	// DeleteEvent removes one event. One that is not there is no error.
+	DeleteEvent(ctx context.Context, stream string, id hub.ID) error
+	// Prune removes at once what the stream's retention allows; dry: it only says
+	// what that would be.
+	Prune(ctx context.Context, stream string, dry bool) (hub.Pruned, error)
+}
+
+// Readers reads streams without consuming them.
+type Readers interface {
+	// Read opens a reader. What is published after it has returned is among what it
+	// gives. The caller closes it. Errors: CodeInvalidRequest for a cursor of other
+	// streams, CodeStreamNotFound where streams must be made first, CodeUnavailable.
+	Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error)
+	// Subscribe subscribes to broadcast channels. What is published after it has
+	// returned is delivered. The caller closes the subscription.
+	Subscribe(ctx context.Context, channels []string) (hub.Subscription, error)
 }
 
 // Sinks makes sinks and tells of them. Where a sink must be there and is not, the

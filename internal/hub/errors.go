@@ -18,6 +18,7 @@ const (
 	CodeNotFound         Code = "not_found"
 	CodeStreamNotFound   Code = "stream_not_found"
 	CodeSinkNotFound     Code = "sink_not_found"
+	CodeEventNotFound    Code = "event_not_found"
 	CodeMethodNotAllowed Code = "method_not_allowed"
 	CodeSlowConsumer     Code = "slow_consumer"
 	CodeConflict         Code = "conflict"
@@ -29,6 +30,8 @@ const (
 	CodeUnavailable Code = "unavailable"
 	// CodeUnconfirmed: sent to Redis and the answer lost; it may have been done.
 	CodeUnconfirmed Code = "unconfirmed"
+	// CodeStreamFull: the stream has max_events, and rejects what is beyond.
+	CodeStreamFull Code = "stream_full"
 	// CodeStorageFull: Redis is out of memory or disk.
 	CodeStorageFull Code = "storage_full"
 )
@@ -46,6 +49,7 @@ var codes = map[Code]struct {
 	CodeNotFound:         {404, "Not found"},
 	CodeStreamNotFound:   {404, "Stream not found"},
 	CodeSinkNotFound:     {404, "Sink not found"},
+	CodeEventNotFound:    {404, "Event not found"},
 	CodeMethodNotAllowed: {405, "Method not allowed"},
 	CodeSlowConsumer:     {408, "Too slow"},
 	CodeConflict:         {409, "Conflict"},
@@ -55,6 +59,7 @@ var codes = map[Code]struct {
 	CodeInternal:         {500, "Internal error"},
 	CodeUnavailable:      {503, "Unavailable"},
 	CodeUnconfirmed:      {503, "Unconfirmed"},
+	CodeStreamFull:       {507, "Stream full"},
 	CodeStorageFull:      {507, "Storage full"},
 }
 

@@ -27,6 +27,9 @@ type Event struct {
 	Data        []byte    // one JSON value; any bytes when Binary
 	Binary      bool
 	Attempt     int // of a sink delivery, from 1; 0 elsewhere
+
+	// IdempotencyKey counts while the event is published; it is not stored with it.
+	IdempotencyKey string
 }
 
 // AppendJSON appends the event's wire form (one line, no newline in it):

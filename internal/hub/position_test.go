@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"reflect"
 	"testing"
 
 	"eventhub/internal/hub"
@@ -47,7 +48,7 @@ func TestPositionAtATimeIncludesThatMillisecond(t *testing.T) {
 
 func TestZeroPositionIsLatest(t *testing.T) {
 	t.Parallel()
-	if (hub.Position{}) != hub.Latest {
+	if !reflect.DeepEqual(hub.Position{}, hub.Latest) {
 		t.Error("the zero Position is not Latest")
 	}
 	if _, ok := hub.Latest.After(); ok {

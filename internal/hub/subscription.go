@@ -23,12 +23,21 @@ type Messages struct {
 // Gap says that events may have been missed.
 type Gap struct {
 	Channel string // of broadcast
-	Stream  string // of a sink
+	Stream  string // of a sink or a reader
 	Reason  string // a Gap… constant
+
+	// Of GapTrimmed, where they are known: the first and the last of the events, and
+	// how many there were.
+	From, To ID
+	Events   int64
 }
 
 // The reasons of a gap.
 const (
 	GapReconnect = "redis_reconnect" // broadcast: the hub was cut off from Redis
-	GapReset     = "reset"           // sink: its group was lost and made again; events may come again
+	// GapReset: the group of a sink was lost and made again, and events may come
+	// again; the stream of a reader was deleted and made again.
+	GapReset = "reset"
+	// GapTrimmed: retention has removed events before a sink or a reader had them.
+	GapTrimmed = "trimmed"
 )

@@ -24,6 +24,13 @@ type Broker interface {
 	// Consume attaches a consumer. What is published after it has returned is
 	// delivered. The caller closes the consumer.
 	Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consumer, error)
+	// Read opens a reader. What is published after it has returned is among what it
+	// gives. The caller closes it.
+	Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error)
+	// Publish stores events in a stream, all or none.
+	Publish(ctx context.Context, p hub.Publication) (hub.Published, error)
+	// Broadcast passes events on to live subscribers, in order.
+	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
 	// Subscribe subscribes to broadcast channels. What is published after it has
 	// returned is delivered. The caller closes the subscription.
 	Subscribe(ctx context.Context, channels []string) (hub.Subscription, error)
