@@ -14,8 +14,14 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 		from = config.From
 	}
 	position, fault := hub.ParsePosition(from)
+	if fault == nil {
+		position, fault = position.In(stream)
+	}
 	if fault != nil {
 		return last, false, fault
+	}
+	if position, err = b.current(ctx, stream, position); err != nil {
+		return last, false, err
 	}
 	keys := b.keys.of(sink, stream)
 	start := startOf(position)
@@ -45,6 +51,20 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	return last, answer[0] == int64(1), failure(err, "attaching the sink to "+stream)
 }
 
+// current is a position in the stream that there is now: one in another that was
+// deleted since is its start.
+func (b *Broker) current(ctx context.Context, stream string, position hub.Position) (hub.Position, error) {
+	born, resumes := position.Resumes()
+	if !resumes || born == "" {
+		return position, nil
+	}
+	info, err := b.look(ctx, stream)
+	if err == nil && info.born != born {
+		position = hub.Oldest
+	}
+	return position, err
+}
+
 // startOf is a position as XGROUP CREATE takes it.
 func startOf(position hub.Position) string {
 	if after, ok := position.After(); ok {
@@ -59,6 +79,14 @@ func startOf(position hub.Position) string {
 // Errors: CodeSinkNotFound, CodeStreamNotFound, CodeUnavailable.
 func (b *Broker) Seek(ctx context.Context, sink, stream string, to hub.Position) error {
 	if _, err := b.streamOf(ctx, sink, stream); err != nil {
+		return err
+	}
+	to, fault := to.In(stream)
+	if fault != nil {
+		return fault
+	}
+	to, err := b.current(ctx, stream, to)
+	if err != nil {
 		return err
 	}
 	keys := b.keys.of(sink, stream)

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,13 +18,16 @@ const (
 	bellSink   = "sink"   // a sink: its settings have changed
 	bellSought = "sought" // a sink, a stream: it was moved there
 	bellReset  = "reset"  // a sink, a stream: its group was lost and made again
+	bellStream = "stream" // a stream: its settings have changed, or it is gone
+	bellLost   = "lost"   // a sink, a stream: retention has removed what it had not read
+	bellGap    = "gap"    // a sink, a stream, how many, first and last id: events that it has lost
 )
 
 // bell rings for the streams this hub has touched: those named while one ring is
 // under way go into the next.
 type bell struct {
 	hubName string
-	send    func(message string) // returns when Redis has it, or has failed
+	send    func(streams []string, message string) // returns when Redis has it, or has failed
 
 	mu      sync.Mutex // protects the field below
 	touched map[string]struct{}
@@ -34,7 +39,7 @@ type bell struct {
 // names can hold here.
 const bellStreams = 1000
 
-func newBell(hubName string, send func(string)) *bell {
+func newBell(hubName string, send func([]string, string)) *bell {
 	return &bell{hubName: hubName, send: send, touched: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 }
 
@@ -59,14 +64,10 @@ func (b *bell) run(ctx context.Context) {
 		case <-b.wake:
 		}
 		b.mu.Lock()
-		var message strings.Builder
-		message.WriteString(b.hubName + " " + bellNew)
-		for stream := range b.touched {
-			message.WriteString(" " + stream)
-		}
+		streams := slices.Collect(maps.Keys(b.touched))
 		clear(b.touched)
 		b.mu.Unlock()
-		b.send(message.String())
+		b.send(streams, b.hubName+" "+bellNew+" "+strings.Join(streams, " "))
 	}
 }
 
@@ -95,6 +96,7 @@ func (b *Broker) onBell(message string) {
 		for _, stream := range words[2:] {
 			b.ring(stream)
 		}
+		b.retention.stir(words[2:]...)
 	case bellDue:
 		if len(words) > 3 {
 			b.due(words[2], words[3:])
@@ -106,6 +108,18 @@ func (b *Broker) onBell(message string) {
 	case bellReset:
 		if len(words) == 4 {
 			b.at(words[2], words[3], (*sink).reset)
+		}
+	case bellStream:
+		for _, stream := range words[2:] {
+			b.cache.forget(stream)
+		}
+	case bellLost:
+		if len(words) == 4 {
+			b.lost(words[2], words[3])
+		}
+	case bellGap:
+		if len(words) == 7 {
+			b.told(words[2], words[3], words[4:])
 		}
 	case bellSought:
 		if len(words) == 4 {

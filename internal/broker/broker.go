@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
 )
 
 // hubPrefix begins the name of every hub, which is also its name as a consumer
@@ -32,6 +34,13 @@ type Options struct {
 	RedisCA       []byte // PEM; "" means the system's
 	Prefix        string // of every key; default "hub:"
 
+	Stream       hub.StreamConfig            // of streams for which nobody says another; default hub.DefaultStreamConfig
+	Declared     map[string]hub.StreamConfig // streams that there are from the start
+	NoAutoCreate bool                        // no other stream is made by a publish, a sink or a reader
+
+	// How long a publish with an idempotency key is remembered; default 10 min.
+	IdempotencyWindow time.Duration
+
 	AckWait  time.Duration // of sinks that name none; default 30 s
 	Queue    QueueLimits   // of a broadcast subscriber
 	TopSinks int           // most sinks shown on /metrics; default 100, negative: none
@@ -50,6 +59,12 @@ type QueueLimits struct {
 func (o *Options) setDefaults() {
 	if o.Prefix == "" {
 		o.Prefix = "hub:"
+	}
+	if o.Stream == (hub.StreamConfig{}) {
+		o.Stream = hub.DefaultStreamConfig()
+	}
+	if o.IdempotencyWindow == 0 {
+		o.IdempotencyWindow = 10 * time.Minute
 	}
 	if o.AckWait == 0 {
 		o.AckWait = 30 * time.Second
@@ -88,6 +103,9 @@ type Broker struct {
 	live  *live
 	fan   *fan
 	alive *alive
+	cache *streamCache
+
+	retention *retention
 
 	mu        sync.RWMutex // protects the fields below
 	sinks     map[string]*sink
@@ -115,6 +133,7 @@ func New(opts Options) (*Broker, error) {
 	b := &Broker{
 		name: hubPrefix + id.String(), opts: opts, keys: keys{opts.Prefix}, log: opts.Log,
 		sinks: map[string]*sink{}, watchers: map[string]*watched{}, consumers: map[*consumer]struct{}{}, alive: newAlive(),
+		cache: newStreamCache(), retention: newRetention(),
 	}
 	if b.store, err = openStore(opts, b.name); err != nil {
 		return nil, err
@@ -123,7 +142,10 @@ func New(opts Options) (*Broker, error) {
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
-	b.bell = newBell(b.name, func(message string) { b.send(context.Background(), b.keys.bell(), message) })
+	b.bell = newBell(b.name, func(streams []string, message string) {
+		b.retention.stir(streams...)
+		b.send(context.Background(), b.keys.bell(), message)
+	})
 	b.fan = newFan(opts.Queue, b.keys.live(""))
 	b.live = newLive(b.store.live, b.log, b.hear)
 	b.live.subscribe(b.keys.bell(), b.reconnected)
@@ -138,6 +160,8 @@ func New(opts Options) (*Broker, error) {
 	b.running.Go(func() { b.probe(ctx) })
 	b.running.Go(func() { b.poll(ctx) })
 	b.running.Go(func() { b.keep(ctx) })
+	b.running.Go(func() { b.retain(ctx) })
+	b.running.Go(func() { b.declare(ctx) })
 	return b, nil
 }
 

@@ -12,6 +12,9 @@ import (
 
 // Check says whether Consume would accept spec, without changing anything.
 func (b *Broker) Check(ctx context.Context, spec hub.ConsumerSpec) error {
+	if err := b.mustExist(ctx, spec.Streams...); err != nil {
+		return err
+	}
 	_, _, _, err := b.define(ctx, defineLook, spec.Sink, spec.Settings, spec.Streams, false)
 	return err
 }
@@ -29,6 +32,9 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 }
 
 func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) (*consumer, error) {
+	if err := b.mustExist(ctx, spec.Streams...); err != nil {
+		return nil, err
+	}
 	stored, how, _, err := b.define(ctx, defineUse, spec.Sink, spec.Settings, spec.Streams, false)
 	if err != nil {
 		return nil, err
@@ -81,6 +87,9 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 			info.Ignored = []string{hub.SettingFrom}
 		}
 		return info, nil
+	}
+	if err := b.mustExist(ctx, stream); err != nil {
+		return info, err
 	}
 	stored, how, _, err := b.define(ctx, defineUse, c.spec.Sink, nil, []string{stream}, false)
 	if err != nil {

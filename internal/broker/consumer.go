@@ -172,11 +172,29 @@ func (c *consumer) tell(notice *hub.Error, gap *hub.Gap) {
 	if notice != nil {
 		c.notices = append(c.notices, notice)
 	}
-	if gap != nil && !slices.Contains(c.gaps, *gap) {
-		c.gaps = append(c.gaps, *gap)
+	if gap != nil {
+		c.addGap(*gap)
 	}
 	c.mu.Unlock()
 	wake(c.ready)
+}
+
+// addGap joins what was lost of one stream, so that what waits for a consumer that
+// does not take it stays small. Called with mu held.
+func (c *consumer) addGap(gap hub.Gap) {
+	for i := range c.gaps {
+		known := &c.gaps[i]
+		switch {
+		case known.Stream != gap.Stream || known.Reason != gap.Reason:
+		case gap.Reason == hub.GapTrimmed:
+			known.Events += gap.Events
+			known.To = gap.To
+			return
+		default:
+			return
+		}
+	}
+	c.gaps = append(c.gaps, gap)
 }
 
 // fail ends the consumer: Take answers err from now on.

@@ -205,7 +205,11 @@ func TestRealFailures(t *testing.T) {
 				for i := range events {
 					events[i].Data = []byte("1")
 				}
-				cmd, _ := addCommand("hub:{s}:log", events)
+				cmd := command("xadd", "hub:{s}:log", "*", "data", "1")
+				if size > 1 {
+					b := &Broker{keys: keys{"hub:"}, opts: Options{}}
+					cmd, _ = b.addCommand(hub.Publication{Stream: "s", Events: events})
+				}
 				if err := ls.do(t.Context(), "hub:{s}:log", &op{cmds: []redis.Cmder{cmd}}); err != nil {
 					t.Fatal(err)
 				}

@@ -41,7 +41,7 @@ func TestFloorNeverPassesAnEventThatIsOwed(t *testing.T) {
 	s := redistest.Start(t)
 	direct := s.Client(t)
 	one, two := startBroker(t, s.URL()), startBroker(t, s.URL())
-	ids, err := one.Publish(t.Context(), "orders", batch("n", 3))
+	ids, err := publish(t.Context(), one, "orders", batch("n", 3))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,6 +72,12 @@ func (a *alive) args() []any {
 	return args
 }
 
+func (a *alive) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.seen)
+}
+
 func (a *alive) names() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -117,6 +123,7 @@ func (b *Broker) heartbeat(ctx context.Context) {
 		return
 	}
 	if names[0] == "" { // it was not on the list any more: perhaps all keys are gone
+		b.cache.forgetAll()
 		b.restore()
 	}
 	if !b.alive.beat(time.Now(), names[1:]) {

@@ -129,7 +129,7 @@ func idleSinks(t *testing.T, settings hub.SinkSettings, command string) {
 	}
 
 	// Idle, not deaf.
-	if _, err := b.Publish(t.Context(), "stream-250", []hub.Event{event("1")}); err != nil {
+	if _, err := publish(t.Context(), b, "stream-250", []hub.Event{event("1")}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -176,7 +176,7 @@ func TestTenThousandPendingEventsCostLittle(t *testing.T) {
 		})
 	}
 	for range events / 1000 {
-		if _, err := one.Publish(t.Context(), "orders", batch("x", 1000)); err != nil {
+		if _, err := publish(t.Context(), one, "orders", batch("x", 1000)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,25 @@ type keys struct{ prefix string }
 // log is the stream itself, with one consumer group per sink.
 func (k keys) log(stream string) string { return k.prefix + "{" + stream + "}:log" }
 
+// stream is what the scripts of a stream work on, in the order of
+// scripts/stream.lua: its log and its settings (hash).
+func (k keys) stream(stream string) []string {
+	return []string{k.log(stream), k.cfg(stream)}
+}
+
+func (k keys) cfg(stream string) string { return k.prefix + "{" + stream + "}:cfg" }
+
+// event is a string that expires: what was published with this key, an event's.
+func (k keys) event(stream, key string) string { return k.prefix + "{" + stream + "}:idem:" + key }
+
+// request is the same for the key of a whole request.
+func (k keys) request(stream, key string) string {
+	return k.prefix + "{" + stream + "}:idemreq:" + key
+}
+
+// streams is a set: the names of all streams.
+func (k keys) streams() string { return k.prefix + "streams" }
+
 // of is all that a sink has in a stream, in the order of scripts/prelude.lua,
 // which says what each is.
 func (k keys) of(sink, stream string) []string {
@@ -24,7 +43,8 @@ func (k keys) dead(sink, stream string) string { return k.prefix + "{" + stream 
 // sink is a hash: the settings of a sink, and one field per stream of it.
 func (k keys) sink(name string) string { return k.prefix + "sink:" + name }
 
-// changes is a counter: it grows when the settings of any sink have changed.
+// changes is a counter: it grows when the settings of any sink or stream have
+// changed.
 func (k keys) changes() string { return k.prefix + "changes" }
 
 // sinks is a set: the names of all sinks.

@@ -38,6 +38,12 @@ func startBroker(t *testing.T, url string) *broker.Broker {
 	return b
 }
 
+// publish stores events in a stream.
+func publish(ctx context.Context, b *broker.Broker, stream string, events []hub.Event) ([]hub.ID, error) {
+	published, err := b.Publish(ctx, hub.Publication{Stream: stream, Events: events})
+	return published.IDs, err
+}
+
 // eventually waits until check returns "": it says what is still wrong.
 func eventually(t *testing.T, check func() string) {
 	t.Helper()

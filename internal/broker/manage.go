@@ -19,6 +19,9 @@ import (
 // Errors: CodeInvalidRequest for a new sink without streams, CodeConflict for
 // what cannot be changed, CodeUnavailable.
 func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (status hub.SinkStatus, created bool, ignored []string, err error) {
+	if err := b.mustExist(ctx, put.Streams...); err != nil {
+		return status, false, nil, err
+	}
 	stored, how, removed, err := b.define(ctx, definePut, sink, put.Settings, put.Streams, put.Streams != nil)
 	if err != nil {
 		return status, false, nil, err
@@ -150,6 +153,7 @@ func (b *Broker) reloadChanged(ctx context.Context) {
 	if b.changes.Swap(count) == count {
 		return
 	}
+	b.cache.forgetAll()
 	b.mu.RLock()
 	names := make([]string, 0, len(b.sinks))
 	for name := range b.sinks {

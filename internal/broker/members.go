@@ -38,6 +38,9 @@ func (s *sink) attach(c *consumer, name string, last hub.ID) {
 	}
 	a := &attachment{consumer: c, stream: st, leases: map[hub.ID]lease{}, met: st.looks}
 	c.attachments[name], st.attachments[c] = a, a
+	if !c.pull && st.loss.at.IsZero() {
+		st.loss.at = now // nobody may have been there to be told
+	}
 }
 
 // mute has a consumer read a stream no more; it keeps what it holds.

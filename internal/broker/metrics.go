@@ -23,6 +23,8 @@ type metrics struct {
 	acked           prometheus.Counter
 	redelivered     prometheus.Counter
 	slow            prometheus.Counter
+	trimmed         prometheus.Counter
+	lost            prometheus.Counter
 	publishSeconds  prometheus.Histogram
 	ackSeconds      prometheus.Histogram
 }
@@ -44,13 +46,15 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 		acked:          counter("hub_events_acked_total", "Events acknowledged through this hub."),
 		redelivered:    counter("hub_events_redelivered_total", "Deliveries of this hub beyond an event's first."),
 		slow:           counter("hub_slow_subscribers_total", "Broadcast subscribers closed because they did not keep up."),
+		trimmed:        counter("hub_events_trimmed_total", "Events that this hub has removed from streams by their retention."),
+		lost:           counter("hub_events_lost_total", "Events that this hub has removed from streams before a sink had read or finished them, once for each sink."),
 		publishSeconds: histogram("hub_publish_seconds", "Time from a publish request to Redis's confirmation."),
 		ackSeconds:     histogram("hub_ack_seconds", "Time from an acknowledgement to Redis's confirmation."),
 	}
-	for _, role := range []string{"sink", "broadcast"} {
+	for _, role := range []string{"sink", "reader", "broadcast"} {
 		m.delivered.WithLabelValues(role)
 	}
-	registry.MustRegister(m.published, m.publishFailures, m.broadcast, m.delivered, m.acked, m.redelivered, m.slow,
+	registry.MustRegister(m.published, m.publishFailures, m.broadcast, m.delivered, m.acked, m.redelivered, m.slow, m.trimmed, m.lost,
 		m.publishSeconds, m.ackSeconds, &sinkCollector{broker: b},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hub_live_probe_age_seconds", Help: "Time since the live path was last proven to work; -1 before the first time.",

@@ -27,7 +27,7 @@ func (w *world) publish() {
 	began := w.line("%s publishes to %s: %s", n.name, stream, strings.Join(names, ", "))
 	w.mu.Unlock()
 	w.call(n, func(ctx context.Context) {
-		ids, err := n.broker.Publish(ctx, stream, events)
+		ids, err := publish(ctx, n.broker, stream, events)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.line("  line %d: ids %v, %v", began, ids, err)

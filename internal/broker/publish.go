@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,24 +16,68 @@ import (
 // pipelines.
 //
 // Errors: CodeUnavailable when certainly nothing was stored, CodeUnconfirmed
-// when the answer was lost and they may be, CodeStorageFull.
-func (b *Broker) Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error) {
+// when the answer was lost and they may be, CodeStreamNotFound, CodeConflict for
+// an idempotency key with other content, CodeStreamFull, CodeStorageFull.
+func (b *Broker) Publish(ctx context.Context, p hub.Publication) (hub.Published, error) {
 	began := time.Now()
-	key := b.keys.log(stream)
-	cmd, size := addCommand(key, events)
-	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, done: func() { b.published(stream) }}
-	if err := b.publishing.do(ctx, key, o); err != nil {
-		b.metrics.publishFailures.Inc()
-		return nil, failure(err, "publishing")
-	}
-	ids, err := addedIDs(cmd)
+	published, err := b.publish(ctx, p)
 	if err != nil {
-		b.metrics.publishFailures.Inc()
-		return nil, failure(err, "publishing")
+		if hub.AsError(err).Code.Status() >= 500 {
+			b.metrics.publishFailures.Inc()
+		}
+		return hub.Published{}, err
 	}
-	b.metrics.published.Add(float64(len(events)))
+	b.metrics.published.Add(float64(len(published.IDs) - len(published.Replayed)))
 	b.metrics.publishSeconds.Observe(time.Since(began).Seconds())
-	return ids, nil
+	return published, nil
+}
+
+func (b *Broker) publish(ctx context.Context, p hub.Publication) (hub.Published, error) {
+	const doing = "publishing"
+	if b.simple(p) {
+		id, stored, err := b.append(ctx, p.Stream, &p.Events[0])
+		if err != nil {
+			return hub.Published{}, failure(err, doing)
+		}
+		if stored {
+			return hub.Published{IDs: []hub.ID{id}}, nil
+		}
+		b.cache.forget(p.Stream) // its log is gone
+	}
+	cmd, size := b.addCommand(p)
+	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, done: func() { b.published(p.Stream) }}
+	if err := b.publishing.do(ctx, b.keys.log(p.Stream), o); err != nil {
+		return hub.Published{}, failure(err, doing)
+	}
+	published, err := b.added(p, cmd)
+	return published, failure(err, doing)
+}
+
+// simple says whether a publication needs no script.
+func (b *Broker) simple(p hub.Publication) bool {
+	return len(p.Events) == 1 && p.Key == "" && p.Events[0].IdempotencyKey == "" && !p.IfExists && b.cache.take(p.Stream)
+}
+
+// append adds one event to a stream that is known; stored is false when it does not
+// exist any more.
+func (b *Broker) append(ctx context.Context, stream string, e *hub.Event) (id hub.ID, stored bool, err error) {
+	key := b.keys.log(stream)
+	cmd := command(appendFields(append(make([]any, 0, 20), "xadd", key, "nomkstream", "*"), e)...)
+	o := &op{cmds: []redis.Cmder{cmd}, bytes: entrySize(e), done: func() { b.published(stream) }}
+	if err := b.publishing.do(ctx, key, o); err != nil {
+		return id, false, err
+	}
+	answer, err := cmd.Result()
+	if errors.Is(err, redis.Nil) {
+		return id, false, nil
+	}
+	if err != nil {
+		return id, false, err
+	}
+	if id, err = parseAny(answer); err != nil {
+		return id, false, fmt.Errorf("reading the id that Redis gave: %w", err)
+	}
+	return id, true, nil
 }
 
 // published tells everyone that a stream may have something new. It runs also
@@ -42,38 +87,92 @@ func (b *Broker) published(stream string) {
 	b.bell.touch(stream)
 }
 
-// addCommand is a plain XADD for one event, and a script for several, which must
-// be stored all or none.
-func addCommand(key string, events []hub.Event) (cmd once, size int) {
-	if len(events) == 1 {
-		args := appendFields(append(make([]any, 0, 19), "xadd", key, "*"), &events[0])
-		return command(args...), entrySize(&events[0])
+// addCommand is the script that adds events.
+func (b *Broker) addCommand(p hub.Publication) (cmd once, size int) {
+	_, declared := b.opts.Declared[p.Stream]
+	create := !p.IfExists && (declared || !b.opts.NoAutoCreate)
+	args := b.streamArgs(p.Stream, flag(create), len(p.Events), b.opts.IdempotencyWindow.Milliseconds())
+	keys := b.keys.stream(p.Stream)
+	request := ""
+	if p.Key != "" {
+		request = requestHash(p.Events)
+		keys = append(keys, b.keys.request(p.Stream, p.Key))
 	}
-	args := make([]any, 0, len(events)*9)
-	for i := range events {
-		at := len(args)
-		args = appendFields(append(args, 0), &events[i])
+	args = append(args, request)
+	for i := range p.Events {
+		e, hash := &p.Events[i], ""
+		if e.IdempotencyKey != "" {
+			hash = eventHash(e)
+			keys = append(keys, b.keys.event(p.Stream, e.IdempotencyKey))
+		}
+		at := len(args) + 1
+		args = appendFields(append(args, hash, 0), e)
 		args[at] = len(args) - at - 1
-		size += entrySize(&events[i])
+		size += entrySize(e)
 	}
-	return addScript.call([]string{key}, args...), size
+	return addScript.call(keys, args...), size
 }
 
-func addedIDs(cmd once) ([]hub.ID, error) {
-	answer, err := cmd.Result()
+// added reads the answer of add.lua.
+func (b *Broker) added(p hub.Publication, cmd once) (hub.Published, error) {
+	answer, err := cmd.Slice()
 	if err != nil {
-		return nil, err
+		return hub.Published{}, err
 	}
-	list, ok := answer.([]any)
-	if !ok {
-		list = []any{answer}
+	if len(answer) == 0 {
+		return hub.Published{}, errAnswer
 	}
-	ids := make([]hub.ID, len(list))
-	for i, item := range list {
-		text, _ := item.(string)
-		if ids[i], err = hub.ParseID(text); err != nil {
-			return nil, fmt.Errorf("reading the ids that Redis gave: %w", err)
+	switch answer[0] {
+	case "missing":
+		return hub.Published{}, b.missing(p.Stream)
+	case "conflict":
+		return hub.Published{}, contradiction(answer[1:])
+	case "full":
+		return hub.Published{}, full(p, answer[1:])
+	}
+	if len(answer) != 9 {
+		return hub.Published{}, errAnswer
+	}
+	var published hub.Published
+	for _, text := range words(answer[1]) {
+		id, err := hub.ParseID(text)
+		if err != nil {
+			return hub.Published{}, fmt.Errorf("reading the ids that Redis gave: %w", err)
 		}
+		published.IDs = append(published.IDs, id)
 	}
-	return ids, nil
+	if len(published.IDs) != len(p.Events) {
+		return hub.Published{}, errAnswer
+	}
+	published.Replayed = indexes(answer[2])
+	if answer[3] == int64(1) {
+		b.enlist(p.Stream)
+	}
+	b.cache.learn(p.Stream, answer[6] == int64(1), number(answer[4]), number(answer[5]), b.alive.count())
+	damage, _ := answer[8].([]any)
+	b.removed(p.Stream, number(answer[7]), damage)
+	return published, nil
+}
+
+func indexes(v any) []int {
+	list, _ := v.([]any)
+	var indexes []int
+	for _, item := range list {
+		indexes = append(indexes, int(number(item)))
+	}
+	return indexes
+}
+
+// full is the answer to who publishes to a stream that rejects what is beyond its
+// bound.
+func full(p hub.Publication, answer []any) error {
+	if len(answer) != 2 {
+		return errAnswer
+	}
+	length, most := number(answer[0]), number(answer[1])
+	e := hub.Errorf(hub.CodeStreamFull,
+		"the stream %q has %d of at most %d events (max_events), and %d more do not fit; nothing was stored. It takes more once its sinks have acknowledged the oldest",
+		p.Stream, length, most, len(p.Events))
+	e.RetryAfter = retryAfter
+	return e
 }

@@ -62,7 +62,7 @@ func TestPublishedEventsAreInRedisInOrder(t *testing.T) {
 	var wantIDs, wantData []string
 	for _, n := range []int{1, 5, 1, 1000, 1} {
 		events := batch(strconv.Itoa(n), n)
-		ids, err := b.Publish(t.Context(), "orders", events)
+		ids, err := publish(t.Context(), b, "orders", events)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestConcurrentArraysStayWhole(t *testing.T) {
 	for p := range publishers {
 		publishing.Go(func() {
 			for i := range each {
-				ids, err := b.Publish(t.Context(), "orders", batch(fmt.Sprintf("%d-%d", p, i), 1+(p+i)%7))
+				ids, err := publish(t.Context(), b, "orders", batch(fmt.Sprintf("%d-%d", p, i), 1+(p+i)%7))
 				if err != nil {
 					t.Error(err)
 					return
@@ -147,7 +147,7 @@ func TestArrayThatFindsNoRoomIsNotStoredInPart(t *testing.T) {
 	}
 	stored := 0
 	for range 20 { // 40 MB
-		if _, err := b.Publish(t.Context(), "orders", large); err != nil {
+		if _, err := publish(t.Context(), b, "orders", large); err != nil {
 			if code(err) != hub.CodeStorageFull {
 				t.Fatalf("it is answered %v, want %s", err, hub.CodeStorageFull)
 			}
@@ -156,7 +156,7 @@ func TestArrayThatFindsNoRoomIsNotStoredInPart(t *testing.T) {
 		stored += len(large)
 	}
 	limit(1)
-	if _, err := b.Publish(t.Context(), "orders", []hub.Event{event("1")}); code(err) != hub.CodeStorageFull {
+	if _, err := publish(t.Context(), b, "orders", []hub.Event{event("1")}); code(err) != hub.CodeStorageFull {
 		t.Errorf("a single event is answered %v, want %s", err, hub.CodeStorageFull)
 	}
 	ids, _ := stream(t, c, "orders")
@@ -164,7 +164,7 @@ func TestArrayThatFindsNoRoomIsNotStoredInPart(t *testing.T) {
 		t.Errorf("%d events are stored, want %d", len(ids), stored)
 	}
 	limit(0)
-	if _, err := b.Publish(t.Context(), "orders", large); err != nil {
+	if _, err := publish(t.Context(), b, "orders", large); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 }
@@ -178,7 +178,7 @@ func TestKeyOfAnotherProgramIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []int{1, 3} {
-		if _, err := b.Publish(t.Context(), "orders", batch("x", n)); code(err) != hub.CodeConflict {
+		if _, err := publish(t.Context(), b, "orders", batch("x", n)); code(err) != hub.CodeConflict {
 			t.Errorf("%d events are answered %v, want %s", n, err, hub.CodeConflict)
 		}
 	}
@@ -195,7 +195,7 @@ func TestLostAnswerIsUnconfirmedAndNeverSentAgain(t *testing.T) {
 			s := redistest.Start(t)
 			proxy := redistest.NewProxy(t, s.Addr())
 			b := startBroker(t, proxy.URL())
-			if _, err := b.Publish(t.Context(), "orders", batch("before", n)); err != nil {
+			if _, err := publish(t.Context(), b, "orders", batch("before", n)); err != nil {
 				t.Fatal(err)
 			}
 			// A heartbeat is a script, too: it may lose its answer in place of ours.
@@ -204,14 +204,14 @@ func TestLostAnswerIsUnconfirmedAndNeverSentAgain(t *testing.T) {
 			for i := 0; err == nil; i++ {
 				proxy.DropReplies(1, "xadd", "evalsha")
 				events := batch(fmt.Sprintf("lost-%d", i), n)
-				_, err = b.Publish(t.Context(), "orders", events)
+				_, err = publish(t.Context(), b, "orders", events)
 				want = append(want, dataOf(events)...)
 			}
 			if code(err) != hub.CodeUnconfirmed {
 				t.Errorf("it is answered %v, want %s", err, hub.CodeUnconfirmed)
 			}
 			proxy.Restore()
-			if _, err := b.Publish(t.Context(), "orders", batch("after", n)); err != nil {
+			if _, err := publish(t.Context(), b, "orders", batch("after", n)); err != nil {
 				t.Fatal(err)
 			}
 			_, data := stream(t, s.Client(t), "orders")
@@ -230,7 +230,7 @@ func TestPublishFailsFastWhileRedisIsGoneAndWorksOnceItIsBack(t *testing.T) {
 	publish := func() hub.Code {
 		name := strconv.Itoa(len(answers))
 		began := time.Now()
-		_, err := b.Publish(t.Context(), "orders", []hub.Event{event(name)})
+		_, err := publish(t.Context(), b, "orders", []hub.Event{event(name)})
 		const slack = 2 * time.Second // of a loaded machine
 		if took := time.Since(began); took > 3*time.Second+slack {
 			t.Errorf("the answer %v took %s", err, took)
@@ -281,7 +281,7 @@ func TestSilentRedisIsAnsweredWithin3Seconds(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	b := startBroker(t, s.URL())
-	if _, err := b.Publish(t.Context(), "orders", batch("before", 1)); err != nil {
+	if _, err := publish(t.Context(), b, "orders", batch("before", 1)); err != nil {
 		t.Fatal(err)
 	}
 	s.Pause()
@@ -289,7 +289,7 @@ func TestSilentRedisIsAnsweredWithin3Seconds(t *testing.T) {
 	for i := range 50 {
 		publishing.Go(func() {
 			began := time.Now()
-			_, err := b.Publish(t.Context(), "orders", batch(fmt.Sprint(i), 1))
+			_, err := publish(t.Context(), b, "orders", batch(fmt.Sprint(i), 1))
 			if c := code(err); c != hub.CodeUnconfirmed && c != hub.CodeUnavailable {
 				t.Errorf("it is answered %v", err)
 			}
@@ -304,7 +304,7 @@ func TestSilentRedisIsAnsweredWithin3Seconds(t *testing.T) {
 	tries := 0
 	eventually(t, func() string {
 		tries++
-		if _, err := b.Publish(t.Context(), "orders", batch(fmt.Sprintf("after-%d", tries), 1)); err != nil {
+		if _, err := publish(t.Context(), b, "orders", batch(fmt.Sprintf("after-%d", tries), 1)); err != nil {
 			return err.Error()
 		}
 		return ""

@@ -12,7 +12,7 @@ func TestRedisThatRefusesTheHubIsNoSuccess(t *testing.T) {
 	s := redistest.Start(t)
 	b := startBroker(t, s.URL())
 	consumer := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 20})
-	ids, err := b.Publish(t.Context(), "orders", batch("x", 1))
+	ids, err := publish(t.Context(), b, "orders", batch("x", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestRedisThatRefusesTheHubIsNoSuccess(t *testing.T) {
 		if err := b.Ready(t.Context()); err == nil {
 			t.Error("the hub is ready")
 		}
-		if ids, err := b.Publish(t.Context(), "orders", batch("x", 1)); err == nil {
+		if ids, err := publish(t.Context(), b, "orders", batch("x", 1)); err == nil {
 			t.Errorf("an event was published as %v", ids)
 		}
 		if ids, err := b.Broadcast(t.Context(), "room", batch("x", 1)); err == nil {

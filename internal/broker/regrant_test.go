@@ -39,14 +39,14 @@ func TestEventDeliveredAnewAfterALostGroupCountsOnce(t *testing.T) {
 	s := redistest.Start(t)
 	b := startBroker(t, s.URL())
 	consumer := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 20})
-	if _, err := b.Publish(t.Context(), "orders", batch("x", 5)); err != nil {
+	if _, err := publish(t.Context(), b, "orders", batch("x", 5)); err != nil {
 		t.Fatal(err)
 	}
 	take(t, consumer, 5)
 	if err := s.Client(t).XGroupDestroy(t.Context(), "hub:{orders}:log", "billing").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Publish(t.Context(), "orders", batch("y", 1)); err != nil {
+	if _, err := publish(t.Context(), b, "orders", batch("y", 1)); err != nil {
 		t.Fatal(err)
 	}
 	events := take(t, consumer, 6)
@@ -82,7 +82,7 @@ func TestSinkOfSeveralStreamsOutlivesTheLossOfAllKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stream := range streams {
-		if _, err := b.Publish(t.Context(), stream, batch("x", 1)); err != nil {
+		if _, err := publish(t.Context(), b, stream, batch("x", 1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestLostSinkIsStoredBeforeItsGroupIsMadeAgain(t *testing.T) {
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Publish(t.Context(), "orders", batch("x", 1)); err != nil {
+	if _, err := publish(t.Context(), b, "orders", batch("x", 1)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() string {

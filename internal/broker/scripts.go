@@ -14,27 +14,35 @@ var sources embed.FS
 // The scripts are Lua because what they do must happen at once or not at all.
 // Each says its ARGV and answer on top.
 var (
-	addScript       = load("add")
 	countScript     = load("count")
 	defineScript    = load("define")
 	forgetScript    = load("forget")
 	heartbeatScript = load("heartbeat")
 	touchScript     = load("touch")
 
+	// Those of a stream, with the keys that stream.lua names.
+	addScript         = load("ids", "stream", "add")
+	deleteEventScript = load("ids", "stream", "delete_event")
+	dropScript        = load("ids", "stream", "drop")
+	lookScript        = load("ids", "stream", "look")
+	putScript         = load("ids", "stream", "put")
+	trimScript        = load("ids", "stream", "trim")
+
 	// Those of a sink in a stream, with the keys that prelude.lua names.
-	ackScript     = load("prelude", "ack")
-	ackUpToScript = load("prelude", "ack_up_to")
-	attachScript  = load("prelude", "attach")
-	detachScript  = load("prelude", "detach")
-	extendScript  = load("prelude", "extend")
-	floorScript   = load("prelude", "floor")
-	pendingScript = load("prelude", "pending")
-	reclaimScript = load("prelude", "reclaim")
-	redriveScript = load("prelude", "redrive")
-	releaseScript = load("prelude", "release")
-	statsScript   = load("prelude", "stats")
-	strictScript  = load("prelude", "strict")
-	yieldScript   = load("prelude", "yield")
+	ackScript     = load("ids", "prelude", "ack")
+	ackUpToScript = load("ids", "prelude", "ack_up_to")
+	attachScript  = load("ids", "prelude", "attach")
+	detachScript  = load("ids", "prelude", "detach")
+	extendScript  = load("ids", "prelude", "extend")
+	floorScript   = load("ids", "prelude", "floor")
+	lossScript    = load("ids", "prelude", "loss")
+	pendingScript = load("ids", "prelude", "pending")
+	reclaimScript = load("ids", "prelude", "reclaim")
+	redriveScript = load("ids", "prelude", "redrive")
+	releaseScript = load("ids", "prelude", "release")
+	statsScript   = load("ids", "prelude", "stats")
+	strictScript  = load("ids", "prelude", "strict")
+	yieldScript   = load("ids", "prelude", "yield")
 )
 
 // script is a Lua script and its SHA-1, the name EVALSHA knows it by.

@@ -71,6 +71,7 @@ type sinkStream struct {
 	failures    int // in a row
 	notBefore   time.Time
 	attachments map[*consumer]*attachment
+	loss        loss
 }
 
 func newSink(b *Broker, name string, settings settings) *sink {
@@ -154,6 +155,7 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 		s.dropMuted(st)
 	}
 	s.recordFloor(st, now)
+	s.askForLoss(st, now)
 	if now.Before(st.notBefore) || st.repairing || s.gone {
 		s.flush(st, plan{})
 		return
@@ -202,6 +204,9 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		}
 		if st.moved && st.floorAt.Before(at) {
 			at = st.floorAt
+		}
+		if !st.loss.at.IsZero() && st.loss.at.Before(at) && st.listened() {
+			at = st.loss.at
 		}
 		if d, ok := st.deadlines.next(); ok && d.since.Add(s.held()).Before(at) {
 			at = d.since.Add(s.held())

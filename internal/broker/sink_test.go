@@ -77,7 +77,8 @@ func TestHubThatGotOnlyRedeliveriesComesToRest(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	one, leaving := startConsumer(t, s.URL())
-	ids, err := one.Publish(t.Context(), "orders", []hub.Event{{Data: []byte("1")}, {Data: []byte("2")}, {Data: []byte("3")}})
+	published, err := one.Publish(t.Context(), hub.Publication{Stream: "orders", Events: []hub.Event{{Data: []byte("1")}, {Data: []byte("2")}, {Data: []byte("3")}}})
+	ids := published.IDs
 	if err != nil {
 		t.Fatal(err)
 	}

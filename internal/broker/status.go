@@ -24,14 +24,9 @@ func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error
 	}
 	status.Config = stored.config
 	for _, stream := range status.Config.Streams {
-		figures, err := b.figures(ctx, name, stream)
+		figures, err := b.exactFigures(ctx, name, stream)
 		if err != nil {
 			return status, err
-		}
-		if figures.Lag == unknownLag {
-			if figures.Lag, _, err = b.countLag(ctx, name, stream, math.MaxInt64); err != nil {
-				return status, err
-			}
 		}
 		status.Streams = append(status.Streams, figures)
 	}
@@ -42,6 +37,15 @@ func (b *Broker) Status(ctx context.Context, name string) (hub.SinkStatus, error
 // unknownLag: Redis does not know the lag of a group made in mid-stream, nor
 // after a deletion behind it. Counting tells, and costs.
 const unknownLag = -1
+
+// exactFigures are figures with the lag counted where Redis does not know it.
+func (b *Broker) exactFigures(ctx context.Context, sink, stream string) (hub.SinkStreamStatus, error) {
+	figures, err := b.figures(ctx, sink, stream)
+	if err == nil && figures.Lag == unknownLag {
+		figures.Lag, _, err = b.countLag(ctx, sink, stream, math.MaxInt64)
+	}
+	return figures, err
+}
 
 // figures reads a sink's place in one stream. A group that is gone counts as
 // one that has read nothing: it is made again when it is used.

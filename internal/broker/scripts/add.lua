@@ -1,12 +1,112 @@
--- Adds several events to one stream, all or none: Redis checks memory before a
--- script starts, and nothing else can fail after the first XADD.
--- KEYS[1] log
--- ARGV    for each event: how many arguments follow, then field, value, …
--- Returns the ids, in order
-local ids, i = {}, 1
-while i <= #ARGV do
-  local n = tonumber(ARGV[i])
-  ids[#ids + 1] = redis.call('XADD', KEYS[1], '*', unpack(ARGV, i + 1, i + n))
-  i = i + 1 + n
+-- Adds events to a stream, all or none: Redis checks memory before the first
+-- write of a script, and nothing else can fail after the first XADD.
+-- KEYS[3…] where idempotency keys are kept, first the request's, then the events'
+-- ARGV[6] '1': make the stream where it is not
+-- ARGV[7] how many events   ARGV[8] ms for which their keys are kept
+-- ARGV[9] hash of all events where the request has a key, else ''
+-- ARGV[…] for each event: hash of it where it has a key, else ''; how many arguments
+--   follow; field, value, …
+-- Returns one of
+--   {'added', ids, replayed, made, length, max_events, plain, removed, damage}
+--     replayed  indexes of the events that had been stored before
+--     made      1 when the stream is new
+--     plain     1 when events may be added without this script while there is room
+--     removed   events that were removed to make room
+--     damage    see stream.lua
+--   {'missing'}             there is no such stream
+--   {'conflict', indexes}   keys with other content; -1: the request's
+--   {'full', length, max_events}
+local n, window = tonumber(ARGV[7]), tonumber(ARGV[8])
+-- So far beyond max_events a stream may go until some of it is removed at once.
+local slack = 32
+read()
+local made = 0
+local function answer(ids, replayed, plain)
+  return {'added', ids, replayed, made, length(), stream.max_events, plain, removed, damage()}
 end
-return ids
+if not present() and ARGV[6] ~= '1' then return {'missing'} end
+
+-- known finds what is kept of a key: the hash of its content, and its ids.
+local function known(key)
+  local born, hash, ids = string.match(redis.call('GET', key) or '', '^(%S+) (%S+) (.*)$')
+  if born and born == stream.born then return hash, ids end
+end
+
+local k, all = 3, {}
+if ARGV[9] ~= '' then
+  k = 4
+  local hash, text = known(KEYS[3])
+  if hash and hash ~= ARGV[9] then return {'conflict', {-1}} end
+  if hash then
+    local ids = {}
+    for id in string.gmatch(text, '%S+') do
+      ids[#ids + 1] = id
+      all[#all + 1] = #ids - 1
+    end
+    return answer(ids, all, 0)
+  end
+end
+
+local ids, same, keys, replayed, conflicts = {}, {}, {}, {}, {}
+local first = {} -- by key: the first event of this request that has it
+local fresh, at = 0, 10
+local starts = {}
+for e = 1, n do
+  local hash = ARGV[at]
+  starts[e] = at + 1
+  at = at + 2 + tonumber(ARGV[at + 1])
+  local stored = false
+  if hash ~= '' then
+    local key = KEYS[k]
+    k = k + 1
+    local other, id = known(key)
+    if first[key] then
+      other, same[e] = ARGV[starts[first[key]] - 1], first[key]
+    else
+      first[key], keys[e] = e, key
+    end
+    if other and other ~= hash then conflicts[#conflicts + 1] = e - 1 end
+    ids[e] = id or false
+    stored = other ~= nil
+  end
+  if stored then
+    replayed[#replayed + 1], keys[e] = e - 1, nil
+  else
+    ids[e] = false
+    fresh = fresh + 1
+  end
+end
+if #conflicts > 0 then return {'conflict', conflicts} end
+if fresh == 0 then return answer(ids, replayed, 0) end
+
+local max = stream.max_events
+if stream.on_full == 'reject' and max > 0 then
+  -- Only what every sink is done with makes room, and none of it goes in vain.
+  local missing = length() + fresh - max
+  if missing > 0 then
+    local gone, free = {}, done()
+    if missing <= 2000 then gone = redis.call('XRANGE', log, '-', '+', 'COUNT', missing) end
+    if #gone < missing or not free(gone[#gone][1]) then return {'full', length(), max} end
+    remove(gone)
+  end
+end
+
+if not stream.born then made = make() end
+for e = 1, n do
+  if same[e] then
+    ids[e] = ids[same[e]]
+  elseif not ids[e] then
+    local from = starts[e]
+    ids[e] = redis.call('XADD', log, '*', unpack(ARGV, from + 1, from + tonumber(ARGV[from])))
+  end
+  if keys[e] then
+    redis.call('SET', keys[e], stream.born .. ' ' .. ARGV[starts[e] - 1] .. ' ' .. ids[e], 'PX', window)
+  end
+end
+if ARGV[9] ~= '' then
+  redis.call('SET', KEYS[3], stream.born .. ' ' .. ARGV[9] .. ' ' .. table.concat(ids, ' '), 'PX', window)
+end
+live()
+if stream.on_full ~= 'reject' and max > 0 and length() > max + slack then drop(math.min(length() - max, 5000)) end
+local plain = stream.ttl == 0 and (stream.on_full ~= 'reject' or max == 0)
+return answer(ids, replayed, plain and 1 or 0)

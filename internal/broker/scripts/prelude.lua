@@ -1,7 +1,10 @@
 -- What the scripts of a sink in one of its streams share; it stands before each.
+-- ids.lua stands before it.
 -- KEYS[1] log (stream)     the events, with the sink's group
 -- KEYS[2] retry (zset)     events that nobody holds, by the time they are due (ms of Redis's clock)
--- KEYS[3] state (hash)     floor, redelivered
+-- KEYS[3] state (hash)     floor, redelivered; trimmed: the last event that retention has
+--                          removed while it was held; lost, lost_from, lost_to: events
+--                          that the sink can never have, and was not told of yet
 -- KEYS[4] side (stream)    redriven events: same ids, a group of the same name. They are
 --                          here since the log may have been trimmed, and must not be held up by them
 -- KEYS[5] times (hash)     of events that failed or were extended: when they were first and
@@ -24,19 +27,6 @@ local timed = redis.call('EXISTS', times) == 1
 -- the first write, so one that needs none comes first. What drains a sink must work
 -- then above all.
 local function roomy() redis.call('ZREM', retry, '') end
-
-local function ms(n) return string.format('%.0f', n) end
-
--- before says whether id a comes before id b.
-local function before(a, b)
-  local am, as = string.match(a, '(%d+)-(%d+)')
-  local bm, bs = string.match(b, '(%d+)-(%d+)')
-  am, bm = tonumber(am), tonumber(bm)
-  if am ~= bm then return am < bm end
-  -- By length, then as text: the numbers may have more digits than a double.
-  if #as ~= #bs then return #as < #bs end
-  return as < bs
-end
 
 local function streams()
   if sided then return {log, side} end
@@ -63,6 +53,19 @@ local function settle(key, id)
       redis.call('DEL', side)
       sided = false
     end
+  end
+end
+
+-- vanished ends what the sink owes of an event that is in no stream any more. It is
+-- lost where retention has removed it; where it was deleted it is owed no longer.
+local function vanished(key, id)
+  settle(key, id)
+  redis.call('ZREM', retry, id)
+  local trimmed = redis.call('HGET', state, 'trimmed')
+  if trimmed and not before(trimmed, id) then
+    redis.call('HINCRBY', state, 'lost', 1)
+    redis.call('HSETNX', state, 'lost_from', id)
+    redis.call('HSET', state, 'lost_to', id)
   end
 end
 
@@ -98,9 +101,11 @@ local function bury(key, entry, reason, consumer)
     local letter = redis.call('XADD', dead, '*', 'id', id, 'reason', reason, 'attempts', entry[4],
       'first', first, 'last', last, 'consumer', consumer, unpack(fields))
     redis.call('HSET', index, id, letter)
+    redis.call('ZREM', retry, id)
+    settle(key, id)
+  else
+    vanished(key, id)
   end
-  redis.call('ZREM', retry, id)
-  settle(key, id)
 end
 
 -- backoff is the delay after an attempt; delays is like "1000,10000".
@@ -136,8 +141,7 @@ local function park(key, entry, kind, due)
     note(id, entry[3], attempt)
   end
   if #redis.call('XCLAIM', key, group, 'retry', 0, id, 'RETRYCOUNT', attempt, 'JUSTID') == 0 then
-    settle(key, id)
-    redis.call('ZREM', retry, id)
+    vanished(key, id)
     return false
   end
   redis.call('ZADD', retry, ms(due), id)
@@ -186,7 +190,7 @@ local function claim(key, entries, consumer)
       taken[#taken + 1] = {id, fields[id], entry[4] + 1, 1}
       if entry[4] > 0 then again = again + 1 end
     else
-      settle(key, id)
+      vanished(key, id)
     end
   end
   if again > 0 then redis.call('HINCRBY', state, 'redelivered', again) end
@@ -199,8 +203,7 @@ local function consumers()
   local list = {}
   for _, key in ipairs(streams()) do
     for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
-      local c = {}
-      for i = 1, #info, 2 do c[info[i]] = info[i + 1] end
+      local c = pairs_of(info)
       list[#list + 1] = {key, c.name, c.pending, c.idle}
     end
   end

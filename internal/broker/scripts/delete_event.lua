@@ -1,0 +1,26 @@
+-- Removes one event from a stream, and what sinks have of it; nobody owes it any
+-- more, except who holds it now, until that is over.
+-- ARGV[6] id
+-- Returns 1 when there was one, else 0
+local id = ARGV[6]
+local found = 0
+if redis.call('EXISTS', log) == 1 then found = redis.call('XDEL', log, id) end
+for _, group in ipairs(groups()) do
+  local name = group[1]
+  local side, dead, index = root .. 'side:' .. name, root .. 'dead:' .. name, root .. 'deadids:' .. name
+  if redis.call('ZREM', root .. 'retry:' .. name, id) == 1 then
+    redis.call('XACK', log, name, id)
+    redis.call('HDEL', root .. 'times:' .. name, id)
+  end
+  if redis.call('EXISTS', side) == 1 then
+    redis.call('XACK', side, name, id)
+    found = found + redis.call('XDEL', side, id)
+    if redis.call('XLEN', side) == 0 then redis.call('DEL', side) end
+  end
+  local letter = redis.call('HGET', index, id)
+  if letter then
+    found = found + redis.call('XDEL', dead, letter)
+    redis.call('HDEL', index, id)
+  end
+end
+return found > 0 and 1 or 0
