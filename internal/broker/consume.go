@@ -12,11 +12,27 @@ import (
 
 // Check says whether Consume would accept spec, without changing anything.
 func (b *Broker) Check(ctx context.Context, spec hub.ConsumerSpec) error {
-	if err := b.mustExist(ctx, spec.Streams...); err != nil {
+	if err := b.acceptable(ctx, spec); err != nil {
 		return err
 	}
 	_, _, _, err := b.define(ctx, defineLook, spec.Sink, spec.Settings, spec.Streams, false)
 	return err
+}
+
+// acceptable says whether spec can be served, as far as the sink does not matter.
+func (b *Broker) acceptable(ctx context.Context, spec hub.ConsumerSpec) error {
+	if from := spec.Settings[hub.SettingFrom]; from != "" {
+		position, fault := hub.ParsePosition(from)
+		if fault != nil {
+			return fault
+		}
+		for _, stream := range spec.Streams {
+			if _, fault := position.In(stream); fault != nil {
+				return fault
+			}
+		}
+	}
+	return b.mustExist(ctx, spec.Streams...)
 }
 
 // Consume attaches a consumer to a sink, which is made when it is new. What is
@@ -32,7 +48,7 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 }
 
 func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) (*consumer, error) {
-	if err := b.mustExist(ctx, spec.Streams...); err != nil {
+	if err := b.acceptable(ctx, spec); err != nil {
 		return nil, err
 	}
 	stored, how, _, err := b.define(ctx, defineUse, spec.Sink, spec.Settings, spec.Streams, false)

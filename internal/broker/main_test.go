@@ -24,7 +24,12 @@ const patience = 20 * time.Second
 // startBroker runs a hub's engine until the end of the test.
 func startBroker(t *testing.T, url string) *broker.Broker {
 	t.Helper()
-	b, err := broker.New(broker.Options{RedisURL: url})
+	return startWith(t, broker.Options{RedisURL: url})
+}
+
+func startWith(t *testing.T, options broker.Options) *broker.Broker {
+	t.Helper()
+	b, err := broker.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
