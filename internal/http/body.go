@@ -32,18 +32,44 @@ func (h *handler) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, erro
 }
 
 // readBody reads a body, perhaps an empty one, that is JSON by its Content-Type.
-// curl -d says x-www-form-urlencoded when it is told nothing, and means JSON.
 func (h *handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
-	case r.Header.Get("Content-Type") == "":
-	case err == nil && (kind == hub.JSONType || kind == "application/x-www-form-urlencoded"):
-	default:
-		return nil, hub.Errorf(hub.CodeUnsupportedMedia, "Content-Type %q is not read here: send %s", clip(r.Header.Get("Content-Type")), hub.JSONType)
+	if !saysJSON(mediaType(r)) {
+		return nil, unsupported(r, hub.JSONType)
 	}
+	return h.read(w, r, hub.TooLargeBody(h.Limits))
+}
+
+// saysJSON says whether a body of this media type is read as JSON. curl -d says
+// x-www-form-urlencoded when it is told nothing, and means JSON.
+func saysJSON(kind string) bool {
+	return kind == "" || kind == hub.JSONType || kind == "application/x-www-form-urlencoded"
+}
+
+// mediaType is that of a body, in lower case and without parameters; "" where none
+// is said, "?" where it cannot be read.
+func mediaType(r *http.Request) string {
+	said := r.Header.Get("Content-Type")
+	if said == "" || said == hub.JSONType {
+		return said
+	}
+	kind, _, err := mime.ParseMediaType(said)
+	if err != nil {
+		return "?"
+	}
+	return kind
+}
+
+func unsupported(r *http.Request, read string) error {
+	return hub.Errorf(hub.CodeUnsupportedMedia, "Content-Type %q is not read here: send %s", clip(r.Header.Get("Content-Type")), read)
+}
+
+// read reads a body of at most so many bytes as one request may have; tooLarge is
+// the answer to a larger one.
+func (h *handler) read(w http.ResponseWriter, r *http.Request, tooLarge *hub.Error) ([]byte, error) {
 	most := int64(h.Limits.BatchBytes)
 	if r.ContentLength > most {
 		drain(r, most)
-		return nil, hub.TooLargeBody(h.Limits)
+		return nil, tooLarge
 	}
 	body := http.MaxBytesReader(w, r.Body, most)
 	var buffer bytes.Buffer
@@ -51,11 +77,11 @@ func (h *handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	buffer.Grow(int(min(max(r.ContentLength, 0)+bytes.MinRead, trusted)))
 	_, err := buffer.ReadFrom(body)
 	data := buffer.Bytes()
-	var tooLarge *http.MaxBytesError
+	var over *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
+	case errors.As(err, &over):
 		drain(r, most)
-		return nil, hub.TooLargeBody(h.Limits)
+		return nil, tooLarge
 	case err != nil:
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")
 	}

@@ -27,8 +27,8 @@ func TestJSONIsReadWhateverCurlCallsIt(t *testing.T) {
 func TestOtherMediaTypesAreRefused(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	for _, kind := range []string{"text/plain", "application/xml", "application/jsonx", "application/cloudevents+json", "multipart/form-data; boundary=x", "json", ";", "application/json;;", strings.Repeat("x", 1000) + "/y"} {
-		for _, path := range []string{"/v1/streams/orders/events", "/v1/broadcast/room", "/v1/sinks/billing/acks"} {
+	for _, kind := range []string{"text/plain", "application/xml", "application/jsonx", "application/cloudevents+xml", "multipart/form-data; boundary=x", "json", ";", "application/json;;", strings.Repeat("x", 1000) + "/y"} {
+		for _, path := range []string{"/v1/streams/orders/events", "/v1/events", "/v1/broadcast/room", "/v1/sinks/billing/acks"} {
 			p := e.call("POST", path, `{"data":1}`, "Content-Type: "+kind).problem(hub.CodeUnsupportedMedia)
 			if !strings.Contains(p.Detail, hub.JSONType) || len(p.Detail) > 500 {
 				t.Errorf("%.40s: the detail is %q", kind, p.Detail)
@@ -109,7 +109,7 @@ func TestBodyThatIsNotThereIsAFault(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	for _, path := range []string{
-		"/v1/streams/orders/events", "/v1/broadcast/room", "/v1/sinks/billing/acks", "/v1/sinks/billing/nacks", "/v1/sinks/billing/extend",
+		"/v1/streams/orders/events", "/v1/events", "/v1/broadcast/room", "/v1/sinks/billing/acks", "/v1/sinks/billing/nacks", "/v1/sinks/billing/extend",
 		"/v1/sinks/billing/seek", "/v1/sinks/billing/dead-letters/redrive",
 	} {
 		e.call("POST", path, "").problem(hub.CodeInvalidRequest)
@@ -125,7 +125,17 @@ func TestUnknownQueryParametersAreRefused(t *testing.T) {
 	e := newEdge(t)
 	for _, request := range [][2]string{
 		{"POST", "/v1/streams/orders/events?iff_exists=true"},
+		{"POST", "/v1/streams/orders/raw?x=1"},
+		{"POST", "/v1/events?x=1"},
 		{"POST", "/v1/broadcast/room?x"},
+		{"POST", "/v1/broadcast/room?if_exists=true"},
+		{"GET", "/v1/streams?x=1"},
+		{"PUT", "/v1/streams/orders?x=1"},
+		{"GET", "/v1/streams/orders?x=1"},
+		{"DELETE", "/v1/streams/orders?x=1"},
+		{"POST", "/v1/streams/orders/prune?x=1"},
+		{"GET", "/v1/streams/orders/events/1-0?x=1"},
+		{"DELETE", "/v1/streams/orders/events/1-0?x=1"},
 		{"POST", "/v1/sinks/billing/acks?x=1"},
 		{"GET", "/v1/sinks/billing?x=1"},
 		{"PUT", "/v1/sinks/billing?x=1"},

@@ -12,7 +12,9 @@ var _ http.Broker = (*fakeBroker)(nil)
 
 // fakeBroker answers as it is told; what is nil answers with nothing wrong.
 type fakeBroker struct {
-	publish     func(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error)
+	fakeReaders
+	fakeStreams
+	publish     func(ctx context.Context, p hub.Publication) (hub.Published, error)
 	broadcast   func(channel string, events []hub.Event) ([]string, error)
 	ready       func() error
 	putSink     func(sink string, put hub.SinkPut) (hub.SinkStatus, bool, []string, error)
@@ -28,15 +30,15 @@ type fakeBroker struct {
 	purge       func(sink string) error
 }
 
-func (f *fakeBroker) Publish(ctx context.Context, stream string, events []hub.Event) ([]hub.ID, error) {
+func (f *fakeBroker) Publish(ctx context.Context, p hub.Publication) (hub.Published, error) {
 	if f.publish != nil {
-		return f.publish(ctx, stream, events)
+		return f.publish(ctx, p)
 	}
-	ids := make([]hub.ID, len(events))
+	ids := make([]hub.ID, len(p.Events))
 	for i := range ids {
 		ids[i] = hub.ID{MS: 1763650000000, Seq: uint64(i)}
 	}
-	return ids, nil
+	return hub.Published{IDs: ids}, nil
 }
 
 func (f *fakeBroker) Broadcast(_ context.Context, channel string, events []hub.Event) ([]string, error) {

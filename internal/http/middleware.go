@@ -86,7 +86,7 @@ func (h *handler) observe(next http.Handler) http.Handler {
 			route = "none"
 		}
 		h.metrics.requests.WithLabelValues(route, method(r.Method), strconv.Itoa(rec.code())).Inc()
-		if !rec.hijacked {
+		if !rec.hijacked && rec.Header().Get("Content-Type") != streamType { // whose life is no duration of a request
 			h.metrics.seconds.WithLabelValues(route).Observe(time.Since(began).Seconds())
 		}
 	})

@@ -20,7 +20,7 @@ import (
 func TestPanicIsAnswered500AndLogged(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.broker.publish = func(context.Context, string, []hub.Event) ([]hub.ID, error) { panic("hunter2") }
+	e.broker.publish = func(context.Context, hub.Publication) (hub.Published, error) { panic("hunter2") }
 	a := e.call("POST", "/v1/streams/orders/events", `{"data":1}`, "X-Request-Id: my-request")
 	a.problem(hub.CodeInternal)
 	if strings.Contains(a.Body.String(), "hunter2") {
@@ -43,7 +43,7 @@ func TestPanicIsAnswered500AndLogged(t *testing.T) {
 func TestAbortedHandlerDropsTheConnection(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.broker.publish = func(context.Context, string, []hub.Event) ([]hub.ID, error) { panic(nethttp.ErrAbortHandler) }
+	e.broker.publish = func(context.Context, hub.Publication) (hub.Published, error) { panic(nethttp.ErrAbortHandler) }
 	defer func() {
 		if cause := recover(); cause != nethttp.ErrAbortHandler { //nolint:errorlint // net/http compares like this
 			t.Errorf("net/http gets %v", cause)
@@ -86,6 +86,9 @@ func (e *edge) series() []map[string]string {
 	}
 	var list []map[string]string
 	for _, family := range families {
+		if !strings.HasPrefix(family.GetName(), "hub_http_") {
+			continue
+		}
 		for _, metric := range family.GetMetric() {
 			labels := map[string]string{"name": family.GetName()}
 			for _, pair := range metric.GetLabel() {

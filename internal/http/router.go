@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -19,10 +20,19 @@ type Socket func(w http.ResponseWriter, r *http.Request) error
 type Options struct {
 	Broker    Broker
 	Sink      Socket
+	Reader    Socket
 	Broadcast Socket
 	Limits    hub.Limits // default hub.DefaultLimits
-	// MaxStreams is how many streams one pull may name; default 100.
+	// MaxStreams is how many streams one request may name; default 100.
 	MaxStreams int
+	// MaxChannels is how many channels one request may name; default 1000.
+	MaxChannels int
+	// WriteLimit is how long a client of an event stream may take for what was
+	// gathered; default 10 s.
+	WriteLimit time.Duration
+	// Streams is the config of a stream for which nobody says another; default
+	// hub.DefaultStreamConfig.
+	Streams hub.StreamConfig
 
 	Metrics  http.Handler          // of /metrics; nil: it is served elsewhere
 	OpenAPI  []byte                // of /openapi.yaml
@@ -57,9 +67,11 @@ func newRouter(h *handler) chi.Router {
 		r.Method(http.MethodGet, "/metrics", h.Metrics)
 	}
 
-	r.Post("/v1/streams/{stream}/events", h.handle(h.publish))
+	r.Post("/v1/events", h.handle(h.publishMany))
 	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
 	r.Post("/v1/broadcast/{channel}", h.handle(h.broadcast))
+	h.routeStreams(r)
+	h.routeReaders(r)
 	h.routeSinks(r)
 	return r
 }

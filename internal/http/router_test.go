@@ -12,7 +12,7 @@ import (
 func TestUnknownPathIsAProblem(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	for _, path := range []string{"/", "/v1", "/v1/", "/v2/streams/orders/events", "/v1/streams/orders", "/v1/streams/orders/events/", "/livez/x"} {
+	for _, path := range []string{"/", "/v1", "/v1/", "/v2/streams/orders/events", "/v1/streams/orders/", "/v1/streams/orders/events/", "/livez/x"} {
 		p := e.call("GET", path, "").problem(hub.CodeNotFound)
 		if !strings.Contains(p.Detail, path) {
 			t.Errorf("%s: the detail is %q", path, p.Detail)
@@ -32,7 +32,12 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 		"/readyz":                   {"GET"},
 		"/metrics":                  {"GET"},
 		"/openapi.yaml":             {"GET"},
-		"/v1/streams/orders/events": {"POST"},
+		"/v1/events":                {"POST"},
+		"/v1/streams":               {"GET"},
+		"/v1/streams/orders":        {"GET", "PUT", "DELETE"},
+		"/v1/streams/orders/events": {"GET", "POST"},
+		"/v1/streams/orders/raw":    {"POST"},
+		"/v1/streams/orders/prune":  {"POST"},
 		"/v1/sinks":                 {"GET"},
 		"/v1/sinks/billing":         {"GET", "PUT", "DELETE"},
 		"/v1/sinks/billing/ws":      {"GET"},
@@ -43,6 +48,7 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 		"/v1/sinks/billing/seek":    {"POST"},
 		"/v1/sinks/billing/pending": {"GET"},
 
+		"/v1/streams/orders/events/1-0":          {"GET", "DELETE"},
 		"/v1/sinks/billing/dead-letters":         {"GET", "DELETE"},
 		"/v1/sinks/billing/dead-letters/redrive": {"POST"},
 
@@ -66,7 +72,7 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	for _, path := range []string{"/livez", "/readyz", "/openapi.yaml", "/v1/sinks/billing", "/v1/sinks/.x", "/nowhere"} {
+	for _, path := range []string{"/livez", "/readyz", "/openapi.yaml", "/v1/sinks/billing", "/v1/sinks/.x", "/v1/streams/orders", "/v1/streams/orders/events/1-0", "/nowhere"} {
 		get, head := e.call("GET", path, ""), e.call("HEAD", path, "")
 		if head.Code != get.Code || head.Header().Get("Content-Type") != get.Header().Get("Content-Type") {
 			t.Errorf("%s: HEAD is answered %d, %v", path, head.Code, head.Header())
@@ -88,6 +94,8 @@ func TestNamesInPathsAreChecked(t *testing.T) {
 		e.call("POST", path, `{"data":1}`).problem(hub.CodeInvalidName)
 	}
 	for _, request := range []string{
+		"GET /v1/streams/.x", "PUT /v1/streams/.x", "DELETE /v1/streams/.x", "POST /v1/streams/.x/raw", "POST /v1/streams/.x/prune",
+		"GET /v1/streams/.x/events/1-0", "DELETE /v1/streams/.x/events/1-0",
 		"GET /v1/sinks/.x", "PUT /v1/sinks/.x", "DELETE /v1/sinks/.x", "POST /v1/sinks/.x/pull", "POST /v1/sinks/.x/nacks", "POST /v1/sinks/.x/extend",
 		"POST /v1/sinks/.x/seek", "GET /v1/sinks/.x/pending", "GET /v1/sinks/.x/dead-letters", "DELETE /v1/sinks/.x/dead-letters",
 		"POST /v1/sinks/.x/dead-letters/redrive",

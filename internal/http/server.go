@@ -21,7 +21,7 @@ const (
 	bodyLimit   = 30 * time.Second
 	answerLimit = bodyLimit + 10*time.Second // from the end of the header
 	idleLimit   = 2 * time.Minute
-	headerBytes = 16 << 10
+	headerBytes = 64 << 10 // a cursor of 100 streams takes 24 KiB
 )
 
 // Server serves the API on its listeners.
@@ -38,6 +38,15 @@ func NewServer(opts Options) *Server {
 	}
 	if opts.MaxStreams == 0 {
 		opts.MaxStreams = 100
+	}
+	if opts.MaxChannels == 0 {
+		opts.MaxChannels = 1000
+	}
+	if opts.WriteLimit == 0 {
+		opts.WriteLimit = 10 * time.Second
+	}
+	if opts.Streams == (hub.StreamConfig{}) {
+		opts.Streams = hub.DefaultStreamConfig()
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)

@@ -100,10 +100,10 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 // blockPublish has publishes wait for release; entered tells of each.
 func (e *edge) blockPublish() (entered chan struct{}, release chan struct{}) {
 	entered, release = make(chan struct{}, 10), make(chan struct{})
-	e.broker.publish = func(_ context.Context, _ string, events []hub.Event) ([]hub.ID, error) {
+	e.broker.publish = func(_ context.Context, p hub.Publication) (hub.Published, error) {
 		entered <- struct{}{}
 		<-release
-		return make([]hub.ID, len(events)), nil
+		return hub.Published{IDs: make([]hub.ID, len(p.Events))}, nil
 	}
 	return entered, release
 }

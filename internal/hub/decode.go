@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,43 +26,87 @@ var DefaultLimits = Limits{EventBytes: 1 << 20, BatchEvents: 1000, BatchBytes: 8
 // ids and the like, the payload belongs into data.
 const maxHeaderBytes = 16 << 10
 
-// DecodeEvents reads one event object, or an array of them (batch is true
-// then), as it stands in a publish request. The events share memory with body.
-// The error is an *Error that lists every fault with its JSON pointer.
+// Target is what a body is published to, by which its events have different
+// fields.
+type Target uint8
+
+// The targets.
+const (
+	ToStream  Target = iota // the stream that the request names
+	ToChannel               // that the request names: live events have no idempotency_key
+	ToMany                  // the stream that each event names
+)
+
+// DecodeEvents reads what is published to one stream: see Target.Decode.
 func DecodeEvents(body []byte, lim Limits) (events []Event, batch bool, err error) {
-	if len(body) > lim.BatchBytes {
-		return nil, false, TooLargeBody(lim)
-	}
-	if err := CheckJSON(body); err != nil {
+	return ToStream.Decode(body, lim)
+}
+
+// Decode reads one event object, or an array of them (batch is true then; ToMany
+// wants one), as it stands in a publish request. The events share memory with
+// body. The error is an *Error that lists every fault with its JSON pointer.
+func (to Target) Decode(body []byte, lim Limits) (events []Event, batch bool, err error) {
+	if err := checkBody(body, lim); err != nil {
 		return nil, false, err
 	}
-	d := decoder{limits: lim}
-	switch body[skipSpace(body, 0)] {
-	case '{':
-		events = []Event{d.event("", body[skipSpace(body, 0):])}
-	case '[':
+	d := decoder{limits: lim, to: to}
+	switch start := skipSpace(body, 0); {
+	case body[start] == '{' && to != ToMany:
+		events = []Event{d.event("", body[start:])}
+	case body[start] == '[':
 		batch = true
-		EachElement(body, func(value []byte) {
-			at := "/" + strconv.Itoa(d.seen)
-			if d.seen++; d.seen > lim.BatchEvents || d.full() {
-				return
-			}
-			events = append(events, d.event(at, value))
-		})
-		if d.seen > lim.BatchEvents {
-			return nil, true, Errorf(CodePayloadTooLarge,
-				"the batch has %d events, at most %d are allowed (HUB_MAX_BATCH_EVENTS)", d.seen, lim.BatchEvents)
+		if events, err = d.batch(body, d.event); err != nil {
+			return nil, true, err
 		}
-		if d.seen == 0 {
-			return nil, true, Errorf(CodeInvalidRequest, "the array is empty: send at least one event")
-		}
+	case to == ToMany:
+		return nil, false, Errorf(CodeInvalidRequest, `want an array of event objects such as {"stream":"orders","data":{"id":1}}`)
 	default:
 		return nil, false, Errorf(CodeInvalidRequest, `want an event object such as {"type":"order.created","data":{"id":1}}, or an array of them`)
 	}
-	if err := d.err("nothing was stored: "); err != nil {
+	if err := d.err(nothingStored); err != nil {
 		return nil, batch, err
 	}
 	return events, batch, nil
+}
+
+// binaryType is the content type of a binary payload that names none.
+const binaryType = "application/octet-stream"
+
+// nothingStored is what came of a publish with faults.
+const nothingStored = "nothing was stored: "
+
+// batch reads the events of an array.
+func (d *decoder) batch(body []byte, read func(at string, value []byte) Event) (events []Event, err error) {
+	EachElement(body, func(value []byte) {
+		at := "/" + strconv.Itoa(d.seen)
+		if d.seen++; d.seen > d.limits.BatchEvents || d.full() {
+			return
+		}
+		events = append(events, read(at, value))
+	})
+	switch {
+	case d.seen > d.limits.BatchEvents:
+		return nil, tooManyEvents(d.seen, d.limits)
+	case d.seen == 0:
+		return nil, Errorf(CodeInvalidRequest, "the array is empty: send at least one event")
+	}
+	return events, nil
+}
+
+func tooManyEvents(n int, lim Limits) *Error {
+	return Errorf(CodePayloadTooLarge, "the batch has %d events, at most %d are allowed (HUB_MAX_BATCH_EVENTS)", n, lim.BatchEvents)
+}
+
+// checkBody makes sure that body is one JSON value of no more bytes than lim
+// allows.
+func checkBody(body []byte, lim Limits) error {
+	if len(body) > lim.BatchBytes {
+		return TooLargeBody(lim)
+	}
+	if err := CheckJSON(body); err != nil {
+		return err
+	}
+	return nil
 }
 
 // TooLargeBody is the answer to a request of more bytes than lim allows.
@@ -71,30 +116,39 @@ func TooLargeBody(lim Limits) *Error {
 
 // CheckJSON makes sure that body is one JSON value in valid UTF-8.
 func CheckJSON(body []byte) *Error {
+	if reason := checkJSON(body); reason != "" {
+		return Errorf(CodeInvalidRequest, "the body %s", reason)
+	}
+	return nil
+}
+
+// checkJSON says why body is not one JSON value in valid UTF-8, or "".
+func checkJSON(body []byte) string {
 	if !utf8.Valid(body) {
-		return Errorf(CodeInvalidRequest, "the body is not valid UTF-8 (binary payloads go into data_base64)")
+		return "is not valid UTF-8 (binary payloads go into data_base64)"
 	}
 	if json.Valid(body) {
-		return nil
+		return ""
 	}
 	var syntax *json.SyntaxError
 	var value json.RawMessage
 	if err := json.Unmarshal(body, &value); errors.As(err, &syntax) {
-		return Errorf(CodeInvalidRequest, "the body is not valid JSON: %s at byte %d", syntax, syntax.Offset)
+		return fmt.Sprintf("is not valid JSON: %s at byte %d", syntax, syntax.Offset)
 	}
-	return Errorf(CodeInvalidRequest, "the body is not valid JSON")
+	return "is not valid JSON"
 }
 
 // decoder collects the faults of one body.
 type decoder struct {
 	faults
 	limits Limits
+	to     Target
 	seen   int // elements of the array so far
 }
 
 // err is every fault so far, behind a word on what came of them.
 func (d *decoder) err(consequence string) error {
-	if len(d.list) > 0 {
+	if len(d.list) > 0 && d.list[0].Pointer != "" {
 		consequence += d.list[0].Pointer + " "
 	}
 	return d.answer(consequence)
@@ -106,11 +160,11 @@ func (d *decoder) event(at string, value []byte) Event {
 		d.fault(at, "is not an object")
 		return e
 	}
-	var seen [7]bool
+	var seen [9]bool
 	EachMember(value, func(name string, value []byte) {
-		field := eventField(name)
+		field := d.eventField(name)
 		if field < 0 {
-			d.fault(at+"/"+pointerEscape(name), "is not a known field (type, topic, key, data, data_base64, content_type, headers)")
+			d.fault(at+"/"+pointerEscape(name), "is not a known field (%s)", d.eventFields())
 			return
 		}
 		if seen[field] {
@@ -119,35 +173,69 @@ func (d *decoder) event(at string, value []byte) Event {
 		seen[field] = true
 		d.member(&e, at+"/"+name, name, value)
 	})
-	switch hasJSON, hasBinary := seen[eventField("data")], seen[eventField("data_base64")]; {
+	if d.to == ToMany && !seen[fieldStream] {
+		d.fault(at+"/stream", "is missing")
+	}
+	switch hasJSON, hasBinary := seen[fieldData], seen[fieldBinary]; {
 	case hasJSON && hasBinary:
 		d.fault(at+"/data_base64", "and data are both given: an event has one payload")
 	case !hasJSON && !hasBinary:
 		d.fault(at+"/data", "is missing (null is a value; or send data_base64)")
 	case hasBinary && e.ContentType == "":
-		e.ContentType = "application/octet-stream"
+		e.ContentType = binaryType
 	}
 	return e
 }
 
-func eventField(name string) int {
+// The fields of an event object.
+const (
+	fieldType = iota
+	fieldTopic
+	fieldKey
+	fieldData
+	fieldBinary
+	fieldContentType
+	fieldHeaders
+	fieldIdempotencyKey
+	fieldStream
+)
+
+// eventField is negative for a name that no field of these events has.
+func (d *decoder) eventField(name string) int {
 	switch name {
 	case "type":
-		return 0
+		return fieldType
 	case "topic":
-		return 1
+		return fieldTopic
 	case "key":
-		return 2
+		return fieldKey
 	case "data":
-		return 3
+		return fieldData
 	case "data_base64":
-		return 4
+		return fieldBinary
 	case "content_type":
-		return 5
+		return fieldContentType
 	case "headers":
-		return 6
+		return fieldHeaders
+	case "idempotency_key":
+		return fieldIdempotencyKey
+	case "stream":
+		if d.to == ToMany {
+			return fieldStream
+		}
 	}
 	return -1
+}
+
+func (d *decoder) eventFields() string {
+	const all = "type, topic, key, data, data_base64, content_type, headers"
+	switch d.to {
+	case ToChannel:
+		return all
+	case ToMany:
+		return "stream, " + all + ", idempotency_key"
+	}
+	return all + ", idempotency_key"
 }
 
 func (d *decoder) member(e *Event, at, name string, value []byte) {
@@ -159,9 +247,8 @@ func (d *decoder) member(e *Event, at, name string, value []byte) {
 	case "key":
 		e.Key = d.label(at, value)
 	case "content_type":
-		e.ContentType = d.label(at, value)
-		if value[0] == '"' && !strings.Contains(e.ContentType, "/") {
-			d.fault(at, "is not a media type such as text/plain")
+		if e.ContentType = d.label(at, value); value[0] == '"' {
+			d.mediaType(at, e.ContentType)
 		}
 	case "headers":
 		e.Headers = d.headers(at, value)
@@ -170,6 +257,10 @@ func (d *decoder) member(e *Event, at, name string, value []byte) {
 		e.Data = OneLine(value)
 	case "data_base64":
 		e.Data, e.Binary = d.base64(at, value), true
+	case "idempotency_key":
+		e.IdempotencyKey = d.idempotencyKey(at, value)
+	case "stream":
+		e.Stream = d.stream(at, value)
 	}
 }
 
@@ -184,6 +275,30 @@ func (d *decoder) label(at string, value []byte) string {
 	}
 	return s
 }
+
+func (d *decoder) mediaType(at, text string) {
+	if !strings.Contains(text, "/") {
+		d.fault(at, "is not a media type such as text/plain")
+	}
+}
+
+func (d *decoder) idempotencyKey(at string, value []byte) string {
+	if d.to == ToChannel {
+		d.fault(at, noKeyReason)
+		return ""
+	}
+	key := d.label(at, value)
+	if value[0] == '"' && key == "" {
+		d.fault(at, emptyKeyReason)
+	}
+	return key
+}
+
+// What is wrong with idempotency keys, wherever they are given.
+const (
+	noKeyReason    = "is not for broadcasts, of which nothing is kept"
+	emptyKeyReason = "is empty: leave it out, or give it 1 to 256 bytes"
+)
 
 func (d *decoder) size(at string, n int) {
 	if n > d.limits.EventBytes {

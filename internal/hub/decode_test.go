@@ -93,6 +93,16 @@ func TestEveryFaultOfAPublishIsListed(t *testing.T) {
 			`{"data_base64":"_-8="}`,
 			[]fault{{"/data_base64", "RFC 4648"}},
 		},
+		"idempotency keys": {
+			fmt.Sprintf(`[{"data":1,"idempotency_key":""},{"data":1,"idempotency_key":7},{"data":1,"idempotency_key":%q},{"data":1,"idempotency_key":"a\u0000b"}]`, long),
+			[]fault{
+				{"/0/idempotency_key", "is empty"},
+				{"/1/idempotency_key", "not a string"},
+				{"/2/idempotency_key", "257 bytes"},
+				{"/3/idempotency_key", "U+0000"},
+			},
+		},
+		"a stream": {`{"stream":"orders","data":1}`, []fault{{"/stream", "headers, idempotency_key)"}}},
 		"in a batch": {
 			`[{"data":1},"x",{"data":2,"key":1,"no":1},null,{"data":[]},{}]`,
 			[]fault{{"/1", "not an object"}, {"/2/key", "not a string"}, {"/2/no", "not a known field"}, {"/3", "not an object"}, {"/5/data", "missing"}},
@@ -134,6 +144,61 @@ func TestBodyThatIsNoEventIsRefusedAsAWhole(t *testing.T) {
 	}
 }
 
+func TestFieldsOfAnEventDependOnTheTarget(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		to   hub.Target
+		body string
+		want []fault
+	}{
+		"a key for a broadcast": {
+			hub.ToChannel, `[{"data":1,"idempotency_key":"k"},{"data":1,"stream":"s"}]`,
+			[]fault{{"/0/idempotency_key", "not for broadcasts"}, {"/1/stream", "content_type, headers)"}},
+		},
+		"streams": {
+			hub.ToMany, `[{"data":1},{"stream":"-","data":1},{"stream":null,"data":1},{"stream":"a","stream":"b","data":1},{"stream":"s","x":1}]`,
+			[]fault{
+				{"/0/stream", "is missing"},
+				{"/1/stream", "not a stream name"},
+				{"/2/stream", "not a string"},
+				{"/3/stream", "twice"},
+				{"/4/x", "(stream, type,"},
+				{"/4/data", "is missing"},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := tc.to.Decode([]byte(tc.body), hub.DefaultLimits)
+			checkFaults(t, err, hub.CodeInvalidRequest, tc.want)
+			_, err = tc.to.DecodeLines(lines(t, tc.body), hub.DefaultLimits)
+			checkFaults(t, err, hub.CodeInvalidRequest, tc.want)
+		})
+	}
+	if _, _, err := hub.ToMany.Decode([]byte(`{"stream":"a","data":1}`), hub.DefaultLimits); hub.AsError(err).Code != hub.CodeInvalidRequest {
+		t.Errorf("one event is answered %v, want an array", err)
+	}
+	events, batch, err := hub.ToMany.Decode([]byte(`[{"stream":"a","data":1,"idempotency_key":"k"}]`), hub.DefaultLimits)
+	if err != nil || !batch || events[0].Stream != "a" || events[0].IdempotencyKey != "k" {
+		t.Errorf("it is %+v (%v)", events, err)
+	}
+}
+
+// lines is an array as NDJSON.
+func lines(t *testing.T, array string) []byte {
+	t.Helper()
+	var elements []json.RawMessage
+	if err := json.Unmarshal([]byte(array), &elements); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	for _, element := range elements {
+		b.Write(tokens(t, element))
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
 func TestListOfFaultsIsBounded(t *testing.T) {
 	t.Parallel()
 	body := "[" + strings.Repeat(`{"a":1,"b":2},`, 999) + `{}]`
@@ -143,31 +208,84 @@ func TestListOfFaultsIsBounded(t *testing.T) {
 	}
 }
 
+// documentsOfData are values of each kind that JSON has, and what might not survive.
+var documentsOfData = []string{
+	`1.10`, `-0`, `1e400`, `1E+2`, `12345678901234567890123456789`, `0.1000000000000000055511151231257827`,
+	`null`, `true`, `false`, `""`, `"123"`, `{}`, `[]`,
+	`{"b":1,"a":2,"B":3}`,
+	`{"a":1,"a":2}`,
+	`"\u00e9\/\ud83d\ude00 é😀\ud800 <&>"`,
+	`"\u0000\n\t\"\\"`,
+	`{ "a" : [ 1 , {"b": "]}"} ] }`,
+	"\"\u2028\u0085\"",
+	strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
+	`"` + strings.Repeat("x", 1<<20-2) + `"`, // exactly at the limit
+}
+
 func TestPublishedDataIsKeptByteForByte(t *testing.T) {
 	t.Parallel()
-	for _, data := range []string{
-		`1.10`, `-0`, `1e400`, `1E+2`, `12345678901234567890123456789`, `0.1000000000000000055511151231257827`,
-		`null`, `true`, `""`, `{}`, `[]`,
-		`{"b":1,"a":2,"B":3}`,
-		`{"a":1,"a":2}`,
-		`"\u00e9\/\ud83d\ude00 é😀\ud800 <&>"`,
-		`{ "a" : [ 1 , {"b": "]}"} ] }`,
-		"\"\u2028\u0085\"",
-		strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
+	const attributes = `"specversion":"1.0","id":"1","source":"/s","type":"t"`
+	header := map[string][]string{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/s"}, "Ce-Type": {"t"}, "Content-Type": {"application/json"}}
+	for name, decode := range map[string]func(data string) (hub.Event, error){
+		"object": func(data string) (hub.Event, error) {
+			return only(hub.ToStream.Decode([]byte(`{"type":"t","data":`+data+`}`), hub.DefaultLimits))
+		},
+		"array": func(data string) (hub.Event, error) {
+			return only(hub.ToStream.Decode([]byte("[\n{\"data\": "+data+" } ]"), hub.DefaultLimits))
+		},
+		"of many streams": func(data string) (hub.Event, error) {
+			return only(hub.ToMany.Decode([]byte(`[{"stream":"s","data":`+data+`}]`), hub.DefaultLimits))
+		},
+		"line": func(data string) (hub.Event, error) {
+			events, err := hub.ToStream.DecodeLines([]byte("\r\n {\"data\": "+data+" } \r\n"), hub.DefaultLimits)
+			return only(events, true, err)
+		},
+		"structured CloudEvent": func(data string) (hub.Event, error) {
+			return hub.DecodeCloudEvent([]byte(`{`+attributes+`,"data": `+data+` }`), hub.DefaultLimits)
+		},
+		"text in a CloudEvent": func(data string) (hub.Event, error) {
+			return hub.DecodeCloudEvent([]byte(`{`+attributes+`,"datacontenttype":"text/plain","data":`+data+`}`), hub.DefaultLimits)
+		},
+		"batched CloudEvent": func(data string) (hub.Event, error) {
+			events, err := hub.DecodeCloudEvents([]byte(`[ {"data":`+data+`,`+attributes+`} ]`), hub.DefaultLimits)
+			return only(events, true, err)
+		},
+		"binary CloudEvent": func(data string) (hub.Event, error) {
+			return hub.DecodeBinaryCloudEvent(header, []byte(" "+data+"\n"), hub.DefaultLimits)
+		},
+		"raw": func(data string) (e hub.Event, err error) {
+			err = hub.DecodeRaw(&e, "application/json; charset=utf-8", []byte("\r\n"+data+"\t"), hub.DefaultLimits)
+			return e, err
+		},
 	} {
-		body := `{"type":"t","data":` + data + `}`
-		events, batch, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
-		if err != nil || batch || len(events) != 1 {
-			t.Errorf("%.60s: %d events, %v", data, len(events), err)
-			continue
-		}
-		if e := events[0]; string(e.Data) != data || e.Binary {
-			t.Errorf("%.60s became %.60s", data, e.Data)
-		}
-		if text := events[0].AppendJSON(nil); !bytes.Contains(text, []byte(`"data":`+data)) {
-			t.Errorf("%.60s is delivered as %.200s", data, text)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, data := range documentsOfData {
+				e, err := decode(data)
+				if err != nil {
+					t.Errorf("%.60s: %v", data, err)
+					continue
+				}
+				if string(e.Data) != data || e.Binary {
+					t.Errorf("%.60s became %.60s", data, e.Data)
+				}
+				if text := e.AppendJSON(nil); !bytes.Contains(text, []byte(`"data":`+data)) {
+					t.Errorf("%.60s is delivered as %.200s", data, text)
+				}
+			}
+		})
 	}
+}
+
+// only is the one event that was read.
+func only(events []hub.Event, _ bool, err error) (hub.Event, error) {
+	if err == nil && len(events) != 1 {
+		err = fmt.Errorf("there are %d events", len(events))
+	}
+	if err != nil {
+		return hub.Event{}, err
+	}
+	return events[0], nil
 }
 
 func TestPrettyPrintedDataFitsOneLine(t *testing.T) {
@@ -187,14 +305,14 @@ func TestPrettyPrintedDataFitsOneLine(t *testing.T) {
 
 func TestAllFieldsOfAnEventAreRead(t *testing.T) {
 	t.Parallel()
-	body := `{"headers":{"traceparent":"00-1"},"key":"customer-42","topic":"eu.de","type":"order.\u0063reated","content_type":"a/b","data":7}`
+	body := `{"headers":{"traceparent":"00-1"},"key":"customer-42","topic":"eu.de","type":"order.\u0063reated","content_type":"a/b","data":7,"idempotency_key":"é 1"}`
 	events, _, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := events[0]
 	if e.Type != "order.created" || e.Topic != "eu.de" || e.Key != "customer-42" || e.ContentType != "a/b" ||
-		string(e.Headers) != `{"traceparent":"00-1"}` || string(e.Data) != "7" || e.ID != "" {
+		string(e.Headers) != `{"traceparent":"00-1"}` || string(e.Data) != "7" || e.IdempotencyKey != "é 1" || e.ID != "" {
 		t.Errorf("the event is %+v", e)
 	}
 	events, _, err = hub.DecodeEvents([]byte(`{"data":1,"headers":{},"type":""}`), hub.DefaultLimits)
@@ -245,6 +363,37 @@ func TestBinaryPayload(t *testing.T) {
 	}
 }
 
+func TestBinaryPayloadIsKeptByteForByte(t *testing.T) {
+	t.Parallel()
+	every := make([]byte, 1<<20) // exactly at the limit, with each byte
+	for i := range every {
+		every[i] = byte(i)
+	}
+	text := base64.StdEncoding.EncodeToString(every)
+	const attributes = `"specversion":"1.0","id":"1","source":"/s","type":"t"`
+	header := map[string][]string{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/s"}, "Ce-Type": {"t"}, "Content-Type": {"image/png"}}
+	for name, decode := range map[string]func() (hub.Event, error){
+		"object": func() (hub.Event, error) {
+			return only(hub.ToStream.Decode([]byte(`{"content_type":"image/png","data_base64":"`+text+`"}`), hub.DefaultLimits))
+		},
+		"structured CloudEvent": func() (hub.Event, error) {
+			return hub.DecodeCloudEvent([]byte(`{`+attributes+`,"datacontenttype":"image/png","data_base64":"`+text+`"}`), hub.DefaultLimits)
+		},
+		"binary CloudEvent": func() (hub.Event, error) {
+			return hub.DecodeBinaryCloudEvent(header, every, hub.DefaultLimits)
+		},
+		"raw": func() (e hub.Event, err error) {
+			err = hub.DecodeRaw(&e, "image/png", every, hub.DefaultLimits)
+			return e, err
+		},
+	} {
+		e, err := decode()
+		if err != nil || !e.Binary || e.ContentType != "image/png" || !bytes.Equal(e.Data, every) {
+			t.Errorf("%s: binary %t of %s with %d bytes (%v)", name, e.Binary, e.ContentType, len(e.Data), err)
+		}
+	}
+}
+
 func TestLimitsHoldExactly(t *testing.T) {
 	t.Parallel()
 	lim := hub.Limits{EventBytes: 10, BatchEvents: 3, BatchBytes: 200}
@@ -291,7 +440,7 @@ func TestLimitsHoldExactly(t *testing.T) {
 func FuzzDecodeEvents(f *testing.F) {
 	for _, seed := range []string{
 		`{"data":1.10}`, `[{"data":null},{"type":"a","topic":"b","key":"c","content_type":"d/e","headers":{"f":"g"},"data":{"h":[1]}}]`,
-		`{"data_base64":"AP8="}`, `{"type":1}`, `[]`, `[{}]`, "{\"data\":\n[\n1]}", `{"data":1,"data":2}`, `{"headers":{"a":"\ud800"},"data":0}`, "\xff",
+		`{"data_base64":"AP8="}`, `{"type":1}`, `[]`, `[{}]`, "{\"data\":\n[\n1]}", `{"data":1,"data":2}`, `{"data":1,"idempotency_key":"k"}`, `{"headers":{"a":"\ud800"},"data":0}`, "\xff",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -314,6 +463,7 @@ func FuzzDecodeEvents(f *testing.F) {
 			Headers          map[string]string
 			Data             json.RawMessage
 			DataBase64       []byte `json:"data_base64"`
+			IdempotencyKey   string `json:"idempotency_key"`
 		}
 		want := make([]published, 1)
 		if batch {
@@ -331,7 +481,7 @@ func FuzzDecodeEvents(f *testing.F) {
 				t.Fatalf("%q is delivered as %q (%v)", body, text, err)
 			}
 			w := want[i]
-			if got.Type != w.Type || got.Topic != w.Topic || got.Key != w.Key || len(got.Headers) != len(w.Headers) {
+			if got.Type != w.Type || got.Topic != w.Topic || got.Key != w.Key || e.IdempotencyKey != w.IdempotencyKey || len(got.Headers) != len(w.Headers) {
 				t.Fatalf("%q is delivered as %q", body, text)
 			}
 			if e.Binary && !bytes.Equal(got.DataBase64, w.DataBase64) || !e.Binary && !slices.Equal(tokens(t, got.Data), tokens(t, w.Data)) {

@@ -67,3 +67,53 @@ func TestWhatIsNoPositionIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestCursorPlacesAReaderInEachOfItsStreams(t *testing.T) {
+	t.Parallel()
+	position, err := hub.ParsePosition("after:" + three().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := position.Resumes(); !ok {
+		t.Error("a cursor is not taken for a place up to which was read")
+	}
+	for _, place := range three() {
+		in, err := position.In(place.Stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, ok := in.After()
+		born, resumes := in.Resumes()
+		if !ok || !resumes || after != place.After || born != place.Born {
+			t.Errorf("in %s it is after %v (%t) of the stream born %q (%t), want %+v", place.Stream, after, ok, born, resumes, place)
+		}
+		// A place in one stream is no place in another.
+		again, err := in.In(place.Stream)
+		if after2, _ := again.After(); err != nil || after2 != after {
+			t.Errorf("in %s again it is after %v (%v)", place.Stream, after2, err)
+		}
+		if _, err := in.In("unknown"); err == nil {
+			t.Errorf("the place in %s is one in another stream", place.Stream)
+		}
+	}
+	if _, err := position.In("unknown"); err == nil || err.Code != hub.CodeInvalidRequest {
+		t.Errorf("a stream that the cursor does not have is answered %v", err)
+	}
+}
+
+func TestPositionsWithoutACursorAreTheSameInEveryStream(t *testing.T) {
+	t.Parallel()
+	for text, resumes := range map[string]bool{"latest": false, "oldest": false, "after:5-1": true, "at:2025-11-20T14:46:40Z": false} {
+		position, err := hub.ParsePosition(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := position.In("orders")
+		if err != nil || !reflect.DeepEqual(in, position) {
+			t.Errorf("%s is %+v in a stream (%v)", text, in, err)
+		}
+		if born, ok := position.Resumes(); ok != resumes || born != "" {
+			t.Errorf("%s resumes: %t (%q), want %t", text, ok, born, resumes)
+		}
+	}
+}

@@ -45,29 +45,28 @@ func (b *broadcastSource) ready() <-chan struct{} { return b.sub.Ready() }
 func (b *broadcastSource) stop()                  {}
 func (b *broadcastSource) holds() int             { return 0 }
 
-func (b *broadcastSource) frames(write func([]byte) error) error {
-	for {
-		messages, err := b.sub.Take()
-		if err != nil || len(messages.Gaps)+len(messages.Events) == 0 {
-			return err
-		}
-		for _, gap := range messages.Gaps {
-			if err := write(gapFrame(gap)); err != nil {
-				return err
-			}
-		}
-		b.batch.write = write
-		for _, event := range messages.Events {
-			if err := b.batch.add(func(dst []byte) []byte { return append(dst, event...) }); err != nil {
-				return err
-			}
-		}
-		if err := b.batch.flush(); err != nil {
-			return err
+func (b *broadcastSource) frames(write func([]byte) error) (more bool, err error) {
+	messages, err := b.sub.Take()
+	if err != nil || len(messages.Gaps)+len(messages.Events) == 0 {
+		return false, err
+	}
+	for _, gap := range messages.Gaps {
+		if err := write(gapFrame(gap)); err != nil {
+			return false, err
 		}
 	}
+	b.batch.write = write
+	for _, event := range messages.Events {
+		if !b.batch.fits(len(event)) {
+			if err := b.batch.flush(nil); err != nil {
+				return false, err
+			}
+		}
+		b.batch.join(event)
+	}
+	return true, b.batch.flush(nil)
 }
 
 func (b *broadcastSource) command(_ *session, c *command) error {
-	return hub.Errorf(hub.CodeInvalidRequest, "%q is not a command of a broadcast socket, which only listens", truncate(c.kind, 64))
+	return hub.Errorf(hub.CodeInvalidRequest, "%q is not a command of a broadcast socket (commands: publish)", truncate(c.kind, 64))
 }

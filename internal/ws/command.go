@@ -16,6 +16,7 @@ const (
 	kindResume       = "resume"
 	kindAddStream    = "add_stream"
 	kindRemoveStream = "remove_stream"
+	kindPublish      = "publish" // on every socket
 )
 
 // command is a client's frame.

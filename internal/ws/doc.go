@@ -1,12 +1,13 @@
-// Package ws serves WebSockets: consumers of sinks and subscribers to broadcast
-// channels. It upgrades requests, reads commands and writes frames; everything
-// else is the engine's.
+// Package ws serves WebSockets: consumers of sinks, readers of streams and
+// subscribers to broadcast channels. It upgrades requests, reads commands and
+// writes frames; everything else is the engine's.
 //
 // Invariants:
 //   - A request that is wrong is answered before the upgrade, by the error that
-//     ServeSink and ServeBroadcast return: nothing has been written then.
+//     ServeSink, ServeReader and ServeBroadcast return: nothing has been written then.
 //   - Two goroutines a socket: the handler's reads commands, another writes
-//     frames. Nobody else writes, save for pings and the close handshake.
+//     frames. Nobody else writes, save for pings and the close handshake. A third
+//     lives while commands that publish are under way (publisher.go).
 //   - What waits for one socket is bounded; a socket that takes nothing is ended
 //     after the write timeout and costs nobody else anything.
 //

@@ -10,10 +10,16 @@ import (
 	"eventhub/internal/hub"
 )
 
-// fakeBroker has one consumer, and no channels.
+// fakeBroker has one consumer, one reader and one subscription.
 type fakeBroker struct {
-	consumer *fakeConsumer
-	spec     hub.ConsumerSpec // of the consumer; set before the socket is there
+	consumer     *fakeConsumer
+	reader       *fakeReader
+	subscription *fakeSubscription
+	spec         hub.ConsumerSpec // of the consumer; set before the socket is there
+	read         hub.ReaderSpec   // likewise
+
+	publish   func(ctx context.Context, p hub.Publication) (hub.Published, error)
+	broadcast func(ctx context.Context, channel string, events []hub.Event) ([]string, error)
 }
 
 func (b *fakeBroker) Check(context.Context, hub.ConsumerSpec) error { return nil }
@@ -25,7 +31,27 @@ func (b *fakeBroker) Consume(_ context.Context, spec hub.ConsumerSpec) (hub.Cons
 }
 
 func (b *fakeBroker) Subscribe(context.Context, []string) (hub.Subscription, error) {
-	return nil, hub.Errorf(hub.CodeUnavailable, "there is no broadcast here")
+	if b.subscription == nil {
+		return nil, hub.Errorf(hub.CodeUnavailable, "there is no broadcast here")
+	}
+	return b.subscription, nil
+}
+
+func (b *fakeBroker) Read(_ context.Context, spec hub.ReaderSpec) (hub.Reader, error) {
+	if b.reader == nil {
+		return nil, hub.Errorf(hub.CodeStreamNotFound, "there is no stream here")
+	}
+	b.read = spec
+	b.reader.streams = spec.Streams
+	return b.reader, nil
+}
+
+func (b *fakeBroker) Publish(ctx context.Context, p hub.Publication) (hub.Published, error) {
+	return b.publish(ctx, p)
+}
+
+func (b *fakeBroker) Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error) {
+	return b.broadcast(ctx, channel, events)
 }
 
 // fakeConsumer writes down what it is told, and says what a test has it say.

@@ -62,13 +62,16 @@ func (f *fields) text(name string) string {
 }
 
 // stream must be given.
-func (f *fields) stream() string {
-	if !f.has("stream") {
-		f.wrong("stream is missing")
+func (f *fields) stream() string { return f.name("stream") }
+
+// name must be given; its own name says whose.
+func (f *fields) name(kind string) string {
+	if !f.has(kind) {
+		f.wrong("%s is missing", kind)
 	}
-	stream := f.text("stream")
-	f.check(hub.CheckName("stream", stream))
-	return stream
+	name := f.text(kind)
+	f.check(hub.CheckName(kind, name))
+	return name
 }
 
 // receipts reads ids, which must be given. attempts says whether they may name
@@ -144,4 +147,14 @@ func (f *fields) position(name string) string {
 		f.wrong("%s: %s", name, err.Detail)
 	}
 	return text
+}
+
+// place is Latest where it is not given.
+func (f *fields) place(name string) hub.Position {
+	text := f.position(name)
+	if text == "" {
+		return hub.Latest
+	}
+	position, _ := hub.ParsePosition(text) // position has looked at it
+	return position
 }

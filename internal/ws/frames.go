@@ -54,6 +54,19 @@ func appendInt(dst []byte, name string, value int) []byte {
 	return strconv.AppendInt(dst, int64(value), 10)
 }
 
+func appendInts(dst []byte, name string, values []int) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, `":[`...)
+	for i, value := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, int64(value), 10)
+	}
+	return append(dst, ']')
+}
+
 func appendIDs(dst []byte, name string, ids []hub.ID) []byte {
 	dst = append(dst, ',', '"')
 	dst = append(dst, name...)
@@ -97,6 +110,15 @@ func gapFrame(gap hub.Gap) []byte {
 	if gap.Stream != "" {
 		dst = appendString(dst, "stream", gap.Stream)
 	}
+	if gap.From != (hub.ID{}) {
+		dst = appendString(dst, "from", gap.From.String())
+	}
+	if gap.To != (hub.ID{}) {
+		dst = appendString(dst, "to", gap.To.String())
+	}
+	if gap.Events > 0 {
+		dst = appendInt(dst, "events", int(gap.Events))
+	}
 	return append(appendString(dst, "reason", gap.Reason), '}')
 }
 
@@ -110,26 +132,42 @@ type batcher struct {
 // add appends one event's JSON by way of appendEvent. A frame that it would make
 // too large is written first, without it.
 func (b *batcher) add(appendEvent func(dst []byte) []byte) error {
-	if b.buf == nil {
-		b.buf, _ = b.buffers.Get().(*[]byte)
-		*b.buf = append((*b.buf)[:0], eventsHead...)
-	} else {
-		*b.buf = append(*b.buf, ',')
-	}
+	b.begin()
 	end := len(*b.buf)
 	*b.buf = appendEvent(*b.buf)
 	if len(*b.buf)+len("]}") <= frameBytes {
 		return nil
 	}
 	if end == len(eventsHead) {
-		return b.flush() // one event, however large
+		return b.flush(nil) // one event, however large
 	}
 	event := slices.Clone((*b.buf)[end:])
 	*b.buf = (*b.buf)[:end-1] // without the comma
-	if err := b.flush(); err != nil {
+	if err := b.flush(nil); err != nil {
 		return err
 	}
 	return b.add(func(dst []byte) []byte { return append(dst, event...) })
+}
+
+// begin makes room for one more event's JSON.
+func (b *batcher) begin() {
+	if b.buf == nil {
+		b.buf, _ = b.buffers.Get().(*[]byte)
+		*b.buf = append((*b.buf)[:0], eventsHead...)
+	} else {
+		*b.buf = append(*b.buf, ',')
+	}
+}
+
+// fits says whether so many bytes more fit into the frame.
+func (b *batcher) fits(bytes int) bool {
+	return b.buf == nil || len(*b.buf)+len(",]}")+bytes <= frameBytes
+}
+
+// join adds an event's JSON to the frame, whether it fits or not.
+func (b *batcher) join(event []byte) {
+	b.begin()
+	*b.buf = append(*b.buf, event...)
 }
 
 // newBuffers is the pool that batchers share.
@@ -137,12 +175,12 @@ func newBuffers() *sync.Pool {
 	return &sync.Pool{New: func() any { return new([]byte) }}
 }
 
-// flush writes what there is.
-func (b *batcher) flush() error {
+// flush writes what there is; fields follow the events in their frame.
+func (b *batcher) flush(fields []byte) error {
 	if b.buf == nil {
 		return nil
 	}
-	*b.buf = append(*b.buf, ']', '}')
+	*b.buf = append(append(append(*b.buf, ']'), fields...), '}')
 	err := b.write(*b.buf)
 	if cap(*b.buf) <= 2*frameBytes { // a larger one is rare, and not worth keeping
 		b.buffers.Put(b.buf)

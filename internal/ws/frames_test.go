@@ -40,10 +40,10 @@ func join(t *testing.T, sizes ...int) (frames []eventsFrame, bytes []int) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.flush(); err != nil {
+	if err := b.flush(nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.flush(); err != nil { // of nothing writes nothing
+	if err := b.flush(nil); err != nil { // of nothing writes nothing
 		t.Fatal(err)
 	}
 	if b.buf != nil {
@@ -118,7 +118,7 @@ func TestFailedWriteEndsTheBatch(t *testing.T) {
 	if err := b.add(func(dst []byte) []byte { return append(dst, '1') }); err != nil {
 		t.Errorf("an event that waits: %v", err)
 	}
-	if err := b.flush(); !errors.Is(err, broken) {
+	if err := b.flush(nil); !errors.Is(err, broken) {
 		t.Errorf("the rest: %v", err)
 	}
 }
@@ -139,6 +139,9 @@ func TestFramesAreJSON(t *testing.T) {
 		`{"type":"drain","reconnect_after":"1.4s"}`:                                       drainFrame(1400*time.Millisecond + 300*time.Microsecond),
 		`{"type":"gap","channel":"room","reason":"redis_reconnect"}`:                      gapFrame(hub.Gap{Channel: "room", Reason: hub.GapReconnect}),
 		`{"type":"gap","stream":"orders","reason":"reset"}`:                               gapFrame(hub.Gap{Stream: "orders", Reason: hub.GapReset}),
+		`{"type":"gap","stream":"orders","from":"1-0","to":"4-2","events":120,"reason":"trimmed"}`: gapFrame(hub.Gap{
+			Stream: "orders", From: hub.ID{MS: 1}, To: hub.ID{MS: 4, Seq: 2}, Events: 120, Reason: hub.GapTrimmed,
+		}),
 		`{"acked":["1-0","2-3"],"not_pending":[]}`: append(append([]byte{'{'},
 			appendIDs(appendIDs(nil, "acked", []hub.ID{{MS: 1}, {MS: 2, Seq: 3}}), "not_pending", nil)[1:]...), '}'),
 	} {

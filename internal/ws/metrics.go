@@ -11,6 +11,7 @@ type metrics struct {
 
 const (
 	roleSink      = "sink"
+	roleReader    = "reader"
 	roleBroadcast = "broadcast"
 )
 
@@ -26,7 +27,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "hub_stalled_sockets_total", Help: "WebSockets ended because the peer took no frame within the write timeout.",
 		}),
 	}
-	for _, role := range []string{roleSink, roleBroadcast} {
+	for _, role := range []string{roleSink, roleReader, roleBroadcast} {
 		m.connections.WithLabelValues(role)
 	}
 	registry.MustRegister(m.connections, m.commands, m.stalled)
@@ -35,7 +36,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 func (m *metrics) command(kind string) {
 	switch kind {
-	case kindAck, kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream:
+	case kindAck, kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream, kindPublish:
 	default:
 		kind = "other" // the label must not be the client's to choose
 	}

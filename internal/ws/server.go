@@ -27,7 +27,8 @@ type Broker interface {
 	// Read opens a reader. What is published after it has returned is among what it
 	// gives. The caller closes it.
 	Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error)
-	// Publish stores events in a stream, all or none.
+	// Publish stores events in a stream, all or none, and returns once they are
+	// durable. A request whose ctx ends may have been stored all the same.
 	Publish(ctx context.Context, p hub.Publication) (hub.Published, error)
 	// Broadcast passes events on to live subscribers, in order.
 	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
@@ -41,6 +42,7 @@ type Options struct {
 	Prefetch    int           // of a consumer that names none; default 100
 	MaxStreams  int           // of one socket; default 100
 	MaxChannels int           // of one socket; default 1000
+	Limits      hub.Limits    // of what a client publishes; default hub.DefaultLimits
 	WriteLimit  time.Duration // for a peer to take one frame; default 10 s
 	PingEvery   time.Duration // default 25 s
 
@@ -52,6 +54,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.Prefetch, 100)
 	setDefault(&o.MaxStreams, 100)
 	setDefault(&o.MaxChannels, 1000)
+	setDefault(&o.Limits, hub.DefaultLimits)
 	setDefault(&o.WriteLimit, 10*time.Second)
 	setDefault(&o.PingEvery, 25*time.Second)
 	if o.Log == nil {

@@ -45,8 +45,9 @@ type session struct {
 	done   chan struct{} // closed when the reader has ended
 	mute   chan struct{} // closed when the writer has ended
 
-	underway *semaphore.Weighted // of commands
-	commands atomic.Int32        // how many
+	underway  *semaphore.Weighted // of commands
+	commands  atomic.Int32        // how many
+	publisher *publisher          // owned by the reader; nil before the first publish
 }
 
 type ending struct {
@@ -54,13 +55,15 @@ type ending struct {
 	reason string
 }
 
-// source is where a session's frames come from: a consumer or a subscription.
+// source is where a session's frames come from: a consumer, a reader or a
+// subscription.
 type source interface {
 	// ready gets a signal when frames has something to tell.
 	ready() <-chan struct{}
-	// frames calls write with each frame that is due now; an *hub.Error ends the
-	// session, any other error is write's.
-	frames(write func([]byte) error) error
+	// frames calls write with some of the frames that are due now; more: it is to be
+	// called again without waiting for ready. An *hub.Error ends the session, any
+	// other error is write's.
+	frames(write func([]byte) error) (more bool, err error)
 	// stop ends delivery for good; holds is what the client may still ack.
 	stop()
 	holds() int
@@ -83,6 +86,7 @@ func (s *session) run(conn *websocket.Conn, ready []byte, src source) {
 	close(s.done)
 	s.kill() // frees a writer that is stuck
 	writer.Wait()
+	s.publisher.close()
 	_ = conn.CloseNow()
 }
 
@@ -182,12 +186,17 @@ func (s *session) write(src source) {
 			s.part(&ending{websocket.StatusServiceRestart, "the hub is shutting down"})
 			return
 		case !draining:
-			if err := src.frames(s.send); err != nil {
+			// A bit at a time: answers do not wait for the end of a long history.
+			more, err := src.frames(s.send)
+			if err != nil {
 				if known, ok := err.(*hub.Error); ok { //nolint:errorlint // sources return it bare
 					s.fail(known)
 					continue
 				}
 				return
+			}
+			if more {
+				continue
 			}
 		}
 		select {
@@ -238,7 +247,7 @@ func (s *session) read(src source) {
 		}
 		s.server.metrics.command(c.kind)
 		if fault == nil {
-			fault = asFault(src.command(s, c))
+			fault = asFault(s.command(src, c))
 		}
 		if fault != nil {
 			s.reply(errorFrame(c.ref, fault))
@@ -249,8 +258,20 @@ func (s *session) read(src source) {
 	}
 }
 
-// commandBytes bounds one command: some 25,000 ids.
-const commandBytes = 1 << 20
+// command does what a client's frame asks for, or refuses it.
+func (s *session) command(src source, c *command) error {
+	if c.kind == kindPublish {
+		return s.publish(c)
+	}
+	return src.command(s, c)
+}
+
+// Bounds of one command. Ids may take commandBytes, some 25,000 of them; events the
+// limit of a batch, and what names their target comes on top.
+const (
+	commandBytes = 1 << 20
+	targetBytes  = 4 << 10
+)
 
 // receive reads one frame. One that is too large ends the session, after the
 // client was told.
@@ -259,9 +280,10 @@ func (s *session) receive() (websocket.MessageType, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	frame, err := io.ReadAll(io.LimitReader(reader, commandBytes+1))
-	if err == nil && len(frame) > commandBytes {
-		tooLarge := hub.Errorf(hub.CodePayloadTooLarge, "a frame may have at most %d bytes", commandBytes)
+	most := max(commandBytes, s.server.opts.Limits.BatchBytes+targetBytes)
+	frame, err := io.ReadAll(io.LimitReader(reader, int64(most)+1))
+	if err == nil && len(frame) > most {
+		tooLarge := hub.Errorf(hub.CodePayloadTooLarge, "a frame may have at most %d bytes", most)
 		s.end(websocket.StatusMessageTooBig, tooLarge)
 		<-s.mute // the rest of the frame is the close handshake's to discard
 		err = tooLarge

@@ -83,17 +83,13 @@ func (s *sinkSource) ready() <-chan struct{} { return s.consumer.Ready() }
 func (s *sinkSource) stop()                  { s.consumer.Stop() }
 func (s *sinkSource) holds() int             { return s.consumer.Held() }
 
-func (s *sinkSource) frames(write func([]byte) error) error {
+func (s *sinkSource) frames(write func([]byte) error) (more bool, err error) {
 	s.batch.write = write
-	for {
-		delivery, err := s.consumer.Take()
-		if err != nil || len(delivery.Notices)+len(delivery.Gaps)+len(delivery.Events) == 0 {
-			return err
-		}
-		if err := s.deliver(delivery); err != nil {
-			return err
-		}
+	delivery, err := s.consumer.Take()
+	if err != nil || len(delivery.Notices)+len(delivery.Gaps)+len(delivery.Events) == 0 {
+		return false, err
 	}
+	return true, s.deliver(delivery)
 }
 
 func (s *sinkSource) deliver(d hub.Delivery) error {
@@ -112,7 +108,7 @@ func (s *sinkSource) deliver(d hub.Delivery) error {
 			return err
 		}
 	}
-	return s.batch.flush()
+	return s.batch.flush(nil)
 }
 
 func (s *sinkSource) command(sess *session, c *command) error {
@@ -135,5 +131,5 @@ func (s *sinkSource) command(sess *session, c *command) error {
 		return s.removeStream(sess, c)
 	}
 	return hub.Errorf(hub.CodeInvalidRequest,
-		"%q is not a command of a sink (commands: ack, nack, extend, credit, pause, resume, add_stream, remove_stream)", truncate(c.kind, 64))
+		"%q is not a command of a sink (commands: ack, nack, extend, credit, pause, resume, add_stream, remove_stream, publish)", truncate(c.kind, 64))
 }

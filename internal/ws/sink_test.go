@@ -21,7 +21,7 @@ import (
 // gives it up. Nothing waits that long when all is well.
 const patience = 20 * time.Second
 
-// peer is a client of a sink's socket, with the engine behind it.
+// peer is a client of a socket, with the engine behind it.
 type peer struct {
 	t        *testing.T
 	conn     *websocket.Conn
@@ -34,28 +34,53 @@ type peer struct {
 // connect dials a sink; query begins after "stream=orders".
 func connect(t *testing.T, query string, prepare ...func(*fakeConsumer)) *peer {
 	t.Helper()
-	p := &peer{t: t, consumer: newFakeConsumer(), registry: prometheus.NewRegistry()}
+	consumer := newFakeConsumer()
 	for _, f := range prepare {
-		f(p.consumer)
+		f(consumer)
 	}
-	p.broker = &fakeBroker{consumer: p.consumer}
-	p.server = NewServer(p.broker, Options{MaxStreams: 3, Registry: p.registry})
+	return newService(t, &fakeBroker{consumer: consumer}, Options{}).dial("/v1/sinks/billing/ws?stream=orders" + query)
+}
+
+// service is a server of sockets that listens.
+type service struct {
+	t        *testing.T
+	broker   *fakeBroker
+	server   *Server
+	registry *prometheus.Registry
+	url      string
+}
+
+func newService(t *testing.T, broker *fakeBroker, opts Options) *service {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	opts.MaxStreams, opts.Registry = 3, registry
+	s := &service{t: t, broker: broker, server: NewServer(broker, opts), registry: registry}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/sinks/{sink}/ws", func(w http.ResponseWriter, r *http.Request) {
-		if err := p.server.ServeSink(w, r); err != nil {
-			http.Error(w, err.Error(), http.StatusTeapot)
-		}
-	})
+	for path, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /v1/sinks/{sink}/ws": s.server.ServeSink, "GET /v1/readers/ws": s.server.ServeReader, "GET /v1/broadcast/ws": s.server.ServeBroadcast,
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if err := serve(w, r); err != nil {
+				http.Error(w, err.Error(), http.StatusTeapot)
+			}
+		})
+	}
 	listener := httptest.NewServer(mux)
 	t.Cleanup(listener.Close)
-	t.Cleanup(p.server.Close)
-	conn, _, err := websocket.Dial(t.Context(), listener.URL+"/v1/sinks/billing/ws?stream=orders"+query, nil)
+	t.Cleanup(s.server.Close)
+	s.url = listener.URL
+	return s
+}
+
+func (s *service) dial(path string) *peer {
+	s.t.Helper()
+	conn, _, err := websocket.Dial(s.t.Context(), s.url+path, nil)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	p.conn = conn
-	return p
+	s.t.Cleanup(func() { _ = conn.CloseNow() })
+	conn.SetReadLimit(4 * frameBytes)
+	return &peer{t: s.t, conn: conn, server: s.server, broker: s.broker, consumer: s.broker.consumer, registry: s.registry}
 }
 
 func (p *peer) send(frame string) {
@@ -219,7 +244,7 @@ func TestDrainStopsDeliveryAndTakesCommands(t *testing.T) {
 func TestClientsCannotMakeMetrics(t *testing.T) {
 	t.Parallel()
 	p := connect(t, "").ready()
-	kinds := []string{"ack", "nack", "extend", "credit", "pause", "resume", "add_stream", "remove_stream"}
+	kinds := []string{"ack", "nack", "extend", "credit", "pause", "resume", "add_stream", "remove_stream", "publish"}
 	for _, kind := range append(slices.Clone(kinds), "fly", "swim") {
 		p.send(fmt.Sprintf(`{"type":%q,"colour":"red"}`, kind))
 		p.refused(hub.CodeInvalidRequest, kind, "")

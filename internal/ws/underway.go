@@ -8,16 +8,18 @@ import (
 
 const (
 	// maxUnderway bounds the commands of a socket that Redis has not answered, by
-	// weight: commandWeight each, and one per id. Beyond, its next is not read.
+	// weight: commandWeight each, and one per id or per weighedBytes of events.
+	// Beyond, its next is not read.
 	maxUnderway   = 64 * commandWeight
 	commandWeight = 256
+	weighedBytes  = 512
 )
 
-// begin waits until a command of so many ids may be under way; answered ends
-// it. Redis or its time limit answers every command, so the wait ends.
-func (s *session) begin(c *command, ids int) {
+// begin waits until a command of so much weight on top may be under way; answered
+// ends it. Redis or its time limit answers every command, so the wait ends.
+func (s *session) begin(c *command, weight int) {
 	c.fields = nil // the frame may go
-	c.weight = int64(min(commandWeight+ids, maxUnderway))
+	c.weight = int64(min(commandWeight+weight, maxUnderway))
 	_ = s.underway.Acquire(context.Background(), c.weight) // fails with its context only
 	s.commands.Add(1)
 }

@@ -9,7 +9,8 @@ if redis.call('EXISTS', log) == 1 then
   local info = pairs_of(redis.call('XINFO', 'STREAM', log))
   -- The embedded Redis says '' where there was no entry yet.
   if info['last-generated-id'] ~= '' then last = info['last-generated-id'] end
-  if type(info['first-entry']) == 'table' then first = info['first-entry'][1] end
+  local entry = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  if entry then first = entry[1] end
   added = info['entries-added'] or length()
 end
 local sinks = {}

@@ -44,7 +44,7 @@ local function present()
   if stream.born then return true end
   if length() == 0 then return false end
   local room = redis.pcall('HSET', cfg, 'on_full', stream.on_full)
-  if not room.err then make() end
+  if type(room) ~= 'table' then make() end -- else it is an error
   return true
 end
 

@@ -1,0 +1,48 @@
+package http
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"eventhub/internal/hub"
+)
+
+// getEvent serves GET /v1/streams/{stream}/events/{id}.
+func (h *handler) getEvent(w http.ResponseWriter, r *http.Request) error {
+	stream, id, err := eventOf(r)
+	if err != nil {
+		return err
+	}
+	event, err := h.Broker.Event(r.Context(), stream, id)
+	if err != nil {
+		return err
+	}
+	writeBody(w, http.StatusOK, event.AppendJSON(nil))
+	return nil
+}
+
+// deleteEvent serves DELETE /v1/streams/{stream}/events/{id}.
+func (h *handler) deleteEvent(w http.ResponseWriter, r *http.Request) error {
+	stream, id, err := eventOf(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Broker.DeleteEvent(r.Context(), stream, id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// eventOf reads the stream and the id of a request that has no parameters.
+func eventOf(r *http.Request) (stream string, id hub.ID, err error) {
+	if stream, err = plainStream(r); err != nil {
+		return "", id, err
+	}
+	id, err = hub.ParseID(chi.URLParam(r, "id"))
+	if err != nil {
+		return "", id, hub.Errorf(hub.CodeInvalidRequest, "%s", err)
+	}
+	return stream, id, nil
+}

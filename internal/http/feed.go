@@ -1,0 +1,126 @@
+package http
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// feed is what an event stream shows.
+type feed interface {
+	// take appends what there is to tell, as text/event-stream; nothing when there
+	// is nothing. It fails with an *hub.Error once the feed has ended.
+	take(dst []byte) ([]byte, error)
+	// Ready gets a signal when take has something to tell.
+	Ready() <-chan struct{}
+	// Close ends the feed.
+	Close()
+}
+
+// readerFeed is a reader as a feed. Each event has an id to go on from: its own
+// where one stream is read, else the place behind it in all of them.
+type readerFeed struct {
+	hub.Reader
+	single bool
+}
+
+func (f *readerFeed) take(dst []byte) ([]byte, error) {
+	reading, err := f.Take(0)
+	if err != nil {
+		return dst, err
+	}
+	for _, gap := range reading.Gaps {
+		dst = appendControl(dst, "hub.gap", newGap(gap))
+	}
+	var at hub.Cursor // the place behind the event
+	if !f.single {
+		at = slices.Clone(reading.Before)
+	}
+	for i := range reading.Events {
+		event := &reading.Events[i]
+		dst = append(dst, "id: "...)
+		if f.single {
+			dst = event.ID.Append(dst)
+		} else {
+			at.Move(event.Stream, event.ID)
+			dst = append(dst, at.String()...)
+		}
+		dst = appendData(append(dst, '\n'), event.JSON)
+	}
+	return dst, nil
+}
+
+// broadcastFeed is a subscription as a feed. There is nothing to go on from.
+type broadcastFeed struct{ hub.Subscription }
+
+func (f *broadcastFeed) take(dst []byte) ([]byte, error) {
+	messages, err := f.Take()
+	if err != nil {
+		return dst, err
+	}
+	for _, gap := range messages.Gaps {
+		dst = appendControl(dst, "hub.gap", newGap(gap))
+	}
+	for _, event := range messages.Events {
+		dst = appendData(dst, event)
+	}
+	return dst, nil
+}
+
+// gap tells what may have been missed.
+type gap struct {
+	Channel string `json:"channel,omitempty"`
+	Stream  string `json:"stream,omitempty"`
+	From    string `json:"from,omitempty"`
+	To      string `json:"to,omitempty"`
+	Events  int64  `json:"events,omitempty"`
+	Reason  string `json:"reason"`
+}
+
+func newGap(g hub.Gap) gap {
+	answer := gap{Channel: g.Channel, Stream: g.Stream, Events: g.Events, Reason: g.Reason}
+	if g.From != (hub.ID{}) {
+		answer.From = g.From.String()
+	}
+	if g.To != (hub.ID{}) {
+		answer.To = g.To.String()
+	}
+	return answer
+}
+
+// appendData ends an event with its data, which is one line.
+func appendData(dst, data []byte) []byte {
+	dst = append(dst, "data: "...)
+	dst = append(dst, data...)
+	return append(dst, '\n', '\n')
+}
+
+// appendControl appends what is no event of the hub's; value is of strings and
+// numbers.
+func appendControl(dst []byte, name string, value any) []byte {
+	dst = append(dst, "event: "...)
+	dst = append(dst, name...)
+	data, _ := json.Marshal(value) // cannot fail
+	return appendData(append(dst, '\n'), data)
+}
+
+// appendDrain tells the client to come back after a while: EventSource does so
+// by retry, others know it from the data.
+func appendDrain(dst []byte, after time.Duration) []byte {
+	after = after.Round(time.Millisecond)
+	dst = append(dst, "retry: "...)
+	dst = strconv.AppendInt(dst, after.Milliseconds(), 10)
+	return appendControl(append(dst, '\n'), "hub.drain", struct {
+		ReconnectAfter string `json:"reconnect_after"`
+	}{after.String()})
+}
+
+func appendError(dst []byte, err *hub.Error) []byte {
+	return appendControl(dst, "hub.error", struct {
+		Code   hub.Code `json:"code"`
+		Detail string   `json:"detail"`
+	}{err.Code, err.Detail})
+}

@@ -1,0 +1,135 @@
+package http
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+const (
+	// pageBytes is about how much a page has at most.
+	pageBytes = 16 << 20
+	// lookLimit is how long a page may take that does not wait for new events.
+	lookLimit = 3 * time.Second
+)
+
+// page serves GET /v1/streams/{stream}/events. When the hub drains, what is there
+// is answered.
+func (h *handler) page(w http.ResponseWriter, r *http.Request) error {
+	stream, err := name(r, "stream")
+	if err != nil {
+		return err
+	}
+	spec, limit, wait, err := hub.ParsePageSpec(stream, r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	// Its answer may be later than others'.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + answerLimit)) // fails without a connection only
+	reader, err := h.Broker.Read(r.Context(), spec)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	p := &eventPage{body: []byte(`{"events":[`), limit: limit, waits: wait > 0}
+	if err := h.look(r, reader, p, wait); err != nil {
+		return err
+	}
+	body, err := p.answer()
+	if err != nil {
+		return err
+	}
+	writeBody(w, http.StatusOK, body)
+	return nil
+}
+
+// look takes events until the page is full or there is nothing more, which is
+// waited for.
+func (h *handler) look(r *http.Request, reader hub.Reader, p *eventPage, wait time.Duration) error {
+	began := time.Now()
+	timer := time.NewTimer(max(wait, lookLimit))
+	defer timer.Stop()
+	for {
+		reading, err := reader.Take(p.limit - p.events)
+		if err != nil {
+			return err
+		}
+		came := len(reading.Events)+len(reading.Gaps) > 0
+		if p.add(&reading) {
+			return nil
+		}
+		if came {
+			continue
+		}
+		if p.caught {
+			left := wait - time.Since(began)
+			if left <= 0 {
+				return nil
+			}
+			timer.Reset(left)
+		}
+		select {
+		case <-reader.Ready():
+		case <-timer.C:
+			return nil
+		case <-h.serving.Done():
+			return nil
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+// eventPage is a page while it is filled.
+type eventPage struct {
+	body   []byte // up to the last event so far
+	events int    // in it
+	limit  int
+	waits  bool // for the first events only
+
+	begin, next hub.Cursor // the places before and after what was looked at
+	gap         *hub.Gap   // before the events
+	caught      bool       // the end of the stream was reached
+}
+
+// add adds what was taken; full says that this is all to be answered. A gap behind
+// events is left for the next page, which begins before it.
+func (p *eventPage) add(reading *hub.Reading) (full bool) {
+	if p.begin == nil {
+		p.begin = reading.Before
+	}
+	if len(reading.Gaps) > 0 {
+		if p.events > 0 {
+			return true
+		}
+		p.gap = &reading.Gaps[0]
+	}
+	for i := range reading.Events {
+		if p.events > 0 {
+			p.body = append(p.body, ',')
+		}
+		p.body = append(p.body, reading.Events[i].JSON...)
+		p.events++
+	}
+	p.next = reading.After
+	p.caught = p.caught || reading.Caught
+	return p.gap != nil || p.events >= p.limit || p.events > 0 && p.waits || len(p.body) >= pageBytes
+}
+
+// answer is the page as JSON. It fails where nothing at all could be looked at.
+func (p *eventPage) answer() ([]byte, error) {
+	idle := p.events == 0 && p.gap == nil && !p.caught
+	if len(p.next) == 0 || idle && p.next.String() == p.begin.String() {
+		return nil, &hub.Error{Code: hub.CodeUnavailable, Detail: "the stream could not be read in time", RetryAfter: time.Second}
+	}
+	body := p.body
+	body = append(body, `],"next":`...)
+	body = hub.AppendQuoted(body, "after:"+p.next.String())
+	if p.gap != nil {
+		told, _ := json.Marshal(newGap(*p.gap)) // of strings and numbers: cannot fail
+		body = append(append(body, `,"gap":`...), told...)
+	}
+	return append(body, '}'), nil
+}

@@ -1,0 +1,197 @@
+package http
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventhub/internal/hub"
+)
+
+// The feeds there are, as metrics name them.
+const (
+	feedReader    = "reader"
+	feedBroadcast = "broadcast"
+)
+
+const (
+	// heartbeat keeps proxies from ending a silent stream, and finds clients that
+	// are gone.
+	heartbeat = 15 * time.Second
+	// reconnectSpread is over how long the clients of a hub that goes are told to
+	// come back, so that they don't all arrive at the next one at once.
+	reconnectSpread = 3 * time.Second
+	// gathered is about how much goes into one write, beyond one take of the feed.
+	gathered = 64 << 10
+	// kept bounds the buffers that are kept for later writes: a larger one is rare.
+	kept = 2 << 20
+)
+
+// streamType is the content type of an event stream.
+const streamType = "text/event-stream"
+
+// comment is what browsers pass over.
+const comment = ": \n\n"
+
+// feeds serves text/event-stream. The handler's goroutine alone takes and writes:
+// a client that does not read is not taken for, and ends after the write limit.
+type feeds struct {
+	*handler
+	open    *prometheus.GaugeVec
+	buffers sync.Pool // of *[]byte: a silent stream holds none
+}
+
+// newFeeds registers the metrics of event streams.
+func newFeeds(h *handler) *feeds {
+	s := &feeds{handler: h, open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "hub_sse_connections", Help: "Event streams (SSE) that are open, by feed.",
+	}, []string{"feed"})}
+	for _, feed := range []string{feedReader, feedBroadcast} {
+		s.open.WithLabelValues(feed)
+	}
+	h.Registry.MustRegister(s.open)
+	return s
+}
+
+// serveReader serves GET /v1/readers/sse.
+func (s *feeds) serveReader(w http.ResponseWriter, r *http.Request) error {
+	spec, _, err := hub.ParseReaderSpec(r.URL.RawQuery, s.MaxStreams)
+	if err != nil {
+		return err
+	}
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		if err := spec.Resume(last); err != nil {
+			return err
+		}
+	}
+	reader, err := s.Broker.Read(r.Context(), spec)
+	if err != nil {
+		return err
+	}
+	s.serve(w, r, feedReader, &readerFeed{reader, len(spec.Streams) == 1})
+	return nil
+}
+
+// serveBroadcast serves GET /v1/broadcast/sse.
+func (s *feeds) serveBroadcast(w http.ResponseWriter, r *http.Request) error {
+	channels, err := hub.ParseChannels(r.URL.RawQuery, s.MaxChannels)
+	if err != nil {
+		return err
+	}
+	sub, err := s.Broker.Subscribe(r.Context(), channels)
+	if err != nil {
+		return err
+	}
+	s.serve(w, r, feedBroadcast, &broadcastFeed{sub})
+	return nil
+}
+
+// serve shows a feed until either side ends it, and closes it.
+func (s *feeds) serve(w http.ResponseWriter, r *http.Request, name string, f feed) {
+	defer f.Close()
+	header := w.Header()
+	header.Set("Content-Type", streamType)
+	header.Set("Cache-Control", "no-cache")
+	header.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	open := s.open.WithLabelValues(name)
+	open.Inc()
+	defer open.Dec()
+	out := &sseWriter{w: w, conn: http.NewResponseController(w), limit: s.WriteLimit}
+	if out.write([]byte(comment)) == nil {
+		s.show(r.Context(), out, f)
+	}
+}
+
+// show writes what the feed tells, a word at its end, and a comment when there
+// was nothing for a while.
+func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
+	silence := time.NewTicker(heartbeat)
+	defer silence.Stop()
+	for {
+		if s.serving.Err() != nil {
+			_ = out.write(appendDrain(nil, rand.N(reconnectSpread))) // it is the end in any case
+			return
+		}
+		wrote, err := s.tell(ctx, out, f)
+		if err != nil {
+			return
+		}
+		if wrote {
+			silence.Reset(heartbeat)
+			continue
+		}
+		select {
+		case <-f.Ready():
+		case <-silence.C:
+			if out.write([]byte(comment)) != nil {
+				return
+			}
+		case <-s.serving.Done():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tell writes at once what is there. An error ends the stream.
+func (s *feeds) tell(ctx context.Context, out *sseWriter, f feed) (wrote bool, err error) {
+	buffer, _ := s.buffers.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
+	}
+	text := (*buffer)[:0]
+	for more := true; more && err == nil; {
+		before := len(text)
+		text, err = f.take(text)
+		more = len(text) > before && len(text) < gathered
+	}
+	if err != nil {
+		text = appendError(text, s.failed(ctx, err))
+	}
+	wrote = len(text) > 0
+	if wrote {
+		if failed := out.write(text); failed != nil {
+			err = failed
+		}
+	}
+	if cap(text) <= kept {
+		*buffer = text
+		s.buffers.Put(buffer)
+	}
+	return wrote, err
+}
+
+// failed is the error that ended a feed; the log has what the client is not told.
+func (s *feeds) failed(ctx context.Context, err error) *hub.Error {
+	known := hub.AsError(err)
+	if known.Code == hub.CodeInternal {
+		s.Log.ErrorContext(ctx, "an event stream failed", slog.String("request_id", requestIDOf(ctx)), slog.Any("error", err))
+	}
+	return known
+}
+
+// sseWriter writes to a client that may be slow or gone.
+type sseWriter struct {
+	w     http.ResponseWriter
+	conn  *http.ResponseController
+	limit time.Duration // for a client to take what was gathered
+}
+
+// write sends text at once. It has a deadline of its own: that of the whole answer,
+// which other requests have, would end a healthy stream.
+func (o *sseWriter) write(text []byte) error {
+	_ = o.conn.SetWriteDeadline(time.Now().Add(o.limit)) // fails without a connection only
+	if _, err := o.w.Write(text); err != nil {
+		return err
+	}
+	return o.conn.Flush()
+}
