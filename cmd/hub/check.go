@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+
+	"eventhub/internal/hub"
 )
 
 // redisSchemes are the kinds of Redis there are, each with and without TLS.
@@ -82,6 +84,7 @@ func (c *checker) check() {
 		}
 	}
 	c.redis()
+	c.streams()
 	if !validKeyPrefix(c.cfg.KeyPrefix) {
 		c.fault("HUB_KEY_PREFIX", "want 1 to 32 visible ASCII characters without braces, such as hub:")
 	}
@@ -181,6 +184,34 @@ func (c *checker) redis() {
 			c.fault("HUB_REDIS_TLS_CA_FILE", "want a file with PEM certificates in it")
 		}
 	}
+}
+
+// streams reads the streams that are declared, from the setting or the file that it
+// names.
+func (c *checker) streams() {
+	const name = prefix + "STREAMS"
+	text := []byte(c.cfg.Streams)
+	if len(text) == 0 {
+		return
+	}
+	if text[0] != '{' {
+		if text = c.file(name, c.cfg.Streams); text == nil {
+			return
+		}
+	}
+	declared, err := hub.DecodeStreams(text, c.cfg.stream())
+	if err != nil {
+		e := hub.AsError(err)
+		want := []string{e.Detail}
+		if len(e.Faults) > 0 {
+			want = nil
+			for _, fault := range e.Faults {
+				want = append(want, fault.Pointer+" "+fault.Detail)
+			}
+		}
+		c.fault(name, strings.Join(want, "; "))
+	}
+	c.cfg.Declared = declared
 }
 
 func (c *checker) file(name, path string) []byte {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"eventhub/internal/hub"
 )
 
 // prefix starts the name of every setting.
@@ -36,6 +38,13 @@ type config struct {
 	MaxChannelsPerSocket int `env:"MAX_CHANNELS_PER_SOCKET" envDefault:"1000" min:"1" max:"100000" desc:"most channels of one broadcast connection"`
 	MaxStreamsPerSocket  int `env:"MAX_STREAMS_PER_SOCKET" envDefault:"100" min:"1" max:"10000" desc:"most streams of one connection"`
 
+	Streams           string        `env:"STREAMS" desc:"streams that there are from the start, as JSON such as {\"orders\":{\"max_events\":1000}}, or the path of a file with it"`
+	AutoCreate        bool          `env:"AUTO_CREATE" envDefault:"true" oneof:"true false" desc:"whether publishing, sinks and readers make the streams that they name; false: an unknown stream is 404"`
+	StreamMaxEvents   int           `env:"STREAM_MAX_EVENTS" envDefault:"1000000" min:"0" max:"1000000000000" desc:"max_events of a stream that names none; 0: no bound"`
+	StreamMaxAge      time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" min:"0s" max:"87600h" desc:"max_age of a stream that names none; 0s: events do not age"`
+	StreamOnFull      string        `env:"STREAM_ON_FULL" envDefault:"drop_oldest" oneof:"drop_oldest reject" desc:"on_full of a stream that names none"`
+	IdempotencyWindow time.Duration `env:"IDEMPOTENCY_WINDOW" envDefault:"10m" min:"1s" max:"168h" desc:"how long a publish with an idempotency key is remembered"`
+
 	SinkAckWait  time.Duration `env:"SINK_ACK_WAIT" envDefault:"30s" min:"10ms" max:"24h" desc:"ack_wait of a new sink that names none"`
 	SinkPrefetch int           `env:"SINK_PREFETCH" envDefault:"100" min:"1" max:"10000" desc:"prefetch of a connection that names none"`
 
@@ -54,6 +63,14 @@ type config struct {
 	// What the files hold.
 	RedisPassword secret `env:"-"`
 	RedisCA       []byte `env:"-"` // PEM
+
+	// Declared is what Streams says.
+	Declared map[string]hub.StreamConfig `env:"-"`
+}
+
+// stream is what a stream is for which nobody says another.
+func (c *config) stream() hub.StreamConfig {
+	return hub.StreamConfig{MaxEvents: int64(c.StreamMaxEvents), MaxAge: c.StreamMaxAge.Truncate(time.Millisecond), OnFull: c.StreamOnFull}
 }
 
 // secret is text that neither fmt nor slog shows: convert it to use it.

@@ -37,6 +37,8 @@ func settings() []setting {
 			s.kind = "integer"
 		case reflect.TypeFor[time.Duration]():
 			s.kind = "duration"
+		case reflect.TypeFor[bool]():
+			s.kind = "boolean"
 		}
 		all = append(all, s)
 	}

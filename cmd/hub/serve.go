@@ -46,6 +46,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 
 	engine, err := broker.New(broker.Options{
 		RedisURL: redisURL, RedisPassword: string(cfg.RedisPassword), RedisCA: cfg.RedisCA, Prefix: cfg.KeyPrefix,
+		Stream: cfg.stream(), Declared: cfg.Declared, NoAutoCreate: !cfg.AutoCreate, IdempotencyWindow: cfg.IdempotencyWindow,
 		AckWait:  cfg.SinkAckWait,
 		Queue:    broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
 		TopSinks: topSinks(cfg.MetricsSinks), CountLag: embedded,
@@ -56,7 +57,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	}
 	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes}
 	sockets := ws.NewServer(engine, ws.Options{
-		Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
+		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
 		WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
 	})
 	// What drains may take all but what closing needs.
@@ -71,7 +72,8 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
 	opts := http.Options{
-		Broker: engine, Sink: sockets.ServeSink, Broadcast: sockets.ServeBroadcast, Limits: limits, MaxStreams: cfg.MaxStreamsPerSocket,
+		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Limits: limits, Streams: cfg.stream(),
+		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, WriteLimit: cfg.WriteTimeout,
 		OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.MetricsAddr == "" {

@@ -106,6 +106,7 @@ type Broker struct {
 	cache *streamCache
 
 	retention *retention
+	readers   *readers
 
 	mu        sync.RWMutex // protects the fields below
 	sinks     map[string]*sink
@@ -142,6 +143,7 @@ func New(opts Options) (*Broker, error) {
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
+	b.readers = newReaders(b)
 	b.bell = newBell(b.name, func(streams []string, message string) {
 		b.retention.stir(streams...)
 		b.send(context.Background(), b.keys.bell(), message)
@@ -179,6 +181,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	if again {
 		return nil
 	}
+	b.readers.close()
 	served := make(chan struct{})
 	go func() { // waited for below
 		b.serving.Wait()

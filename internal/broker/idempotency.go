@@ -49,6 +49,18 @@ func hashText(sum hash.Hash) string {
 	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16])
 }
 
+// longestKey is how much of an idempotency key Redis is to keep in a name; those of
+// CloudEvents may have some KiB.
+const longestKey = 256
+
+func shortKey(key string) string {
+	if len(key) <= longestKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "sha256:" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 // contradiction is the answer to keys that were given to other content before.
 func contradiction(answer []any) error {
 	if len(answer) != 1 {

@@ -18,11 +18,13 @@ func (k keys) stream(stream string) []string {
 func (k keys) cfg(stream string) string { return k.prefix + "{" + stream + "}:cfg" }
 
 // event is a string that expires: what was published with this key, an event's.
-func (k keys) event(stream, key string) string { return k.prefix + "{" + stream + "}:idem:" + key }
+func (k keys) event(stream, key string) string {
+	return k.prefix + "{" + stream + "}:idem:" + shortKey(key)
+}
 
 // request is the same for the key of a whole request.
 func (k keys) request(stream, key string) string {
-	return k.prefix + "{" + stream + "}:idemreq:" + key
+	return k.prefix + "{" + stream + "}:idemreq:" + shortKey(key)
 }
 
 // streams is a set: the names of all streams.

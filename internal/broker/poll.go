@@ -113,7 +113,7 @@ func (b *Broker) pollOnce(ctx context.Context, streams []string, lasts []hub.ID)
 	}
 }
 
-// pollFound rings for a stream that has more than some sink here knows of. It asks
+// pollFound rings for a stream that has more than some sink or tail here knows of. It asks
 // for the last id first: what another hub has consumed meanwhile must not be
 // found again, entry by entry.
 func (b *Broker) pollFound(ctx context.Context, stream, key string) {

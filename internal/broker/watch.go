@@ -10,8 +10,10 @@ import (
 
 // watched is a stream that somebody on this hub reads.
 type watched struct {
-	mu    sync.Mutex // protects the field below
+	mu    sync.Mutex // protects the fields below
 	sinks map[*sinkStream]*watcher
+	tail  *tail  // of the readers; nil: there are none
+	known hub.ID // highest id that the tail has read, or was told of by the poll
 }
 
 // watcher is one sink's look at a stream.
@@ -33,14 +35,18 @@ func (w *watched) ring() {
 	for st, watcher := range w.sinks {
 		watcher.ring(st)
 	}
+	if w.tail != nil {
+		w.tail.ring()
+	}
 }
 
-// last is how far the sink that knows least knows the log: what another has
+// last is how far the reader that knows least knows the log: what another has
 // read without a bell, this one has still to be told of. ok is false when all
 // know that there is more.
 func (w *watched) last() (last hub.ID, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	last, ok = w.known, w.tail != nil
 	for st, watcher := range w.sinks {
 		if !st.behind.Load() && (!ok || watcher.last.Compare(last) < 0) {
 			last, ok = watcher.last, true
@@ -58,6 +64,10 @@ func (w *watched) found(id hub.ID) {
 			watcher.last = id
 			watcher.ring(st)
 		}
+	}
+	if w.tail != nil && id.Compare(w.known) > 0 {
+		w.known = id
+		w.tail.ring()
 	}
 }
 
@@ -83,6 +93,18 @@ func (b *Broker) seen(st *sinkStream, id hub.ID) {
 	}
 }
 
+// tailSeen notes how far a tail has read its stream, which may be less than before
+// where the stream was made again.
+func (b *Broker) tailSeen(t *tail, id hub.ID) {
+	if w := b.watched(t.stream); w != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.tail == t {
+			w.known = id
+		}
+	}
+}
+
 func (b *Broker) watched(stream string) *watched {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -91,29 +113,40 @@ func (b *Broker) watched(stream string) *watched {
 
 // watch has st rung from now on; last is the last id of the log.
 func (b *Broker) watch(st *sinkStream, s *sink, last hub.ID) {
-	b.mu.Lock()
-	w := b.watchers[st.name]
-	if w == nil {
-		w = &watched{sinks: map[*sinkStream]*watcher{}}
-		b.watchers[st.name] = w
-	}
-	w.mu.Lock()
-	w.sinks[st] = &watcher{sink: s, last: last}
-	w.mu.Unlock()
-	b.mu.Unlock()
+	b.changeWatched(st.name, func(w *watched) { w.sinks[st] = &watcher{sink: s, last: last} })
 }
 
 func (b *Broker) unwatch(st *sinkStream) {
+	b.changeWatched(st.name, func(w *watched) { delete(w.sinks, st) })
+}
+
+// watchTail has t rung from now on, in place of an earlier one of the stream.
+func (b *Broker) watchTail(t *tail) {
+	b.changeWatched(t.stream, func(w *watched) { w.tail, w.known = t, t.window.hi })
+}
+
+func (b *Broker) unwatchTail(t *tail) {
+	b.changeWatched(t.stream, func(w *watched) {
+		if w.tail == t {
+			w.tail = nil
+		}
+	})
+}
+
+// changeWatched changes who is rung for a stream, with the locks held.
+func (b *Broker) changeWatched(stream string, change func(*watched)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if w := b.watchers[st.name]; w != nil {
-		w.mu.Lock()
-		delete(w.sinks, st)
-		unused := len(w.sinks) == 0
-		w.mu.Unlock()
-		if unused {
-			delete(b.watchers, st.name)
-		}
+	w := b.watchers[stream]
+	if w == nil {
+		w = &watched{sinks: map[*sinkStream]*watcher{}}
+		b.watchers[stream] = w
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
+	if len(w.sinks) == 0 && w.tail == nil {
+		delete(b.watchers, stream)
 	}
 }
 

@@ -136,6 +136,8 @@ end
 local function park(key, entry, kind, due)
   local id, attempt = entry[1], entry[4]
   if kind == 'free' then
+    -- What does not count as an attempt is no redelivery either.
+    if attempt > 1 then redis.call('HINCRBY', state, 'redelivered', -1) end
     attempt = math.max(0, attempt - 1)
   else
     note(id, entry[3], attempt)

@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"container/list"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// page is a piece of a stream's history, which all readers share that are in the
+// same place. One of them decodes it: the lane that reads it has others to serve.
+type page struct {
+	key     pageKey
+	end     hub.ID // of the tail's window when it was asked for
+	stretch *stretch
+	tries   int // reads before this one that met a trimming
+
+	state atomic.Uint32
+
+	// protected by pages.mu
+	waiting map[*reader]struct{}
+	bytes   int           // roughly, while nobody has decoded it
+	kept    *list.Element // nil: not in the cache
+	expires time.Time
+
+	// set by decode, once
+	once    sync.Once
+	items   []item
+	upto    hub.ID // everything up to here is in it, or is no more
+	verdict verdict
+}
+
+type pageKey struct {
+	stream, born string
+	after        hub.ID
+}
+
+// The states of a page.
+const (
+	pageAsked  uint32 = iota // it is being read
+	pageThere                // it can be decoded
+	pageFailed               // it could not be read
+)
+
+// verdict is what became of a page.
+type verdict uint8
+
+const (
+	pageGood  verdict = iota
+	pageTorn          // trimming went on meanwhile: to be read again
+	pageAlien         // it is of another generation than was asked for
+)
+
+// Bounds of a page.
+const (
+	pageEvents = 500
+	pageBytes  = 64 << 10
+)
+
+// decode makes events of the entries. The first caller does it, the others wait.
+func (p *page) decode(t *tail) {
+	p.once.Do(func() {
+		found, err := p.stretch.extent()
+		switch {
+		case err != nil: // an entry that is none: the tail meets it, too, and says so
+			p.verdict = pageAlien
+		case found.born != p.key.born && (found.born != "" || len(found.entries) > 0):
+			p.verdict = pageAlien
+		default:
+			p.fill(t, &found)
+		}
+		p.stretch = nil
+		t.readers.pages.weigh(p)
+	})
+}
+
+func (p *page) fill(t *tail, found *extent) {
+	after := p.key.after
+	to, missing, torn := found.missing(after)
+	if torn {
+		if p.tries+1 < tornReads {
+			p.verdict = pageTorn
+			return
+		}
+		to, missing = found.first.Before(), true
+	}
+	items, size := itemsOf(p.key.stream, found.entries, after)
+	t.weigh(len(items), size)
+	p.upto = found.last
+	if missing && to.Compare(after) > 0 {
+		items = append([]item{gapItem(p.key.stream, to)}, items...)
+		if to.Compare(p.upto) > 0 {
+			p.upto = to
+		}
+	}
+	// What was there when the end of the window was read, and is not now, is gone.
+	if len(found.entries) < p.stretch.most && p.end.Compare(p.upto) > 0 {
+		p.upto = p.end
+	}
+	p.items = items
+}
