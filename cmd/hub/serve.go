@@ -154,6 +154,10 @@ Publish an event, and pass a message on to whoever listens:
   curl -d '{"type":"order.created","data":{"id":1}}' http://%[1]s/v1/streams/orders/events
   curl -d '{"data":"hi"}' http://%[1]s/v1/broadcast/room-1
 
+Read along, from the first event on:
+
+  curl -N 'http://%[1]s/v1/readers/sse?stream=orders&from=oldest'
+
 Consume, and listen (wscat: npm install -g wscat):
 
   wscat -c 'ws://%[1]s/v1/sinks/billing/ws?stream=orders&from=oldest'

@@ -45,7 +45,7 @@ func operations(t *testing.T) []string {
 func routes(t *testing.T) []string {
 	t.Helper()
 	socket := func(nethttp.ResponseWriter, *nethttp.Request) error { return nil }
-	server := http.NewServer(http.Options{Sink: socket, Broadcast: socket, Metrics: nethttp.NotFoundHandler()})
+	server := http.NewServer(http.Options{Sink: socket, Reader: socket, Broadcast: socket, Metrics: nethttp.NotFoundHandler()})
 	router, ok := server.Handler().(chi.Routes)
 	if !ok {
 		t.Fatalf("the handler is a %T, whose routes cannot be walked", server.Handler())
