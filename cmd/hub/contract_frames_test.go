@@ -103,17 +103,11 @@ func contractConvert(t *testing.T, from, to any) {
 
 // match names the one message of these that the frame is, or says what is wrong.
 func (f *contractFrames) match(names []string, frame []byte) (string, error) {
-	decoder := json.NewDecoder(bytes.NewReader(frame))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return "", err
-	}
 	var matches []string
 	var faults strings.Builder
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for _, name := range names {
-		if err := f.schemas[name].VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+		if err := contractVisit(f.schemas[name], frame); err != nil {
 			fmt.Fprintf(&faults, "not %s: %v\n", name, err)
 		} else {
 			matches = append(matches, name)
@@ -234,6 +228,7 @@ func TestEveryFrameOfASinkIsAsDocumented(t *testing.T) {
 		`{"type":"pause","n":1}`, `{"type":"resume","stream":"orders"}`, `{"type":"add_stream"}`, `{"type":"add_stream","stream":"a~b"}`,
 		`{"type":"add_stream","stream":"a","from":"now"}`, `{"type":"remove_stream","stream":"a","from":"oldest"}`)
 	s.flow(h)
+	s.publishing()
 	s.losses(h, redis)
 
 	h.call("POST", "/v1/streams/orders/events", `{"data_base64":"AAE="}`)
@@ -256,6 +251,7 @@ func (s *contractSocket) flow(h *testHub) {
 	manual.next("ready")
 	manual.send(`{"type":"credit","n":10000,"ref":"c"}`)
 	manual.next("done")
+	_ = manual.conn.CloseNow() // nobody would read of the drain
 
 	s.send(`{"type":"pause","ref":"p"}`)
 	s.next("done")
@@ -269,19 +265,95 @@ func (s *contractSocket) flow(h *testHub) {
 	s.next("streamRemoved")
 }
 
-// losses: a group that is gone, and a stream that is taken from the sink.
+// publishing is what every socket takes, beside what is its own.
+func (s *contractSocket) publishing() {
+	s.t.Helper()
+	for range 2 { // at first nothing of it is replayed
+		s.send(`{"type":"publish","stream":"visits","events":[{"type":"a","data":null,"idempotency_key":"k"},{"data_base64":"AA=="}],"ref":"p"}`)
+		s.next("published")
+	}
+	s.send(`{"type":"publish","stream":"visits","events":[{"data":1,"idempotency_key":"k"}]}`) // good, but for what was before
+	s.next("error")
+	s.send(`{"type":"publish","channel":"lobby","events":[{"type":"a","data":{"b":1.50}}],"ref":-1}`)
+	s.next("sent")
+	s.refused(`{"type":"publish"}`, `{"type":"publish","stream":"a"}`, `{"type":"publish","events":[{"data":1}]}`,
+		`{"type":"publish","stream":"a","channel":"a","events":[{"data":1}]}`, `{"type":"publish","stream":"a~b","events":[{"data":1}]}`,
+		`{"type":"publish","stream":"a","events":[]}`, `{"type":"publish","stream":"a","events":{"data":1}}`,
+		`{"type":"publish","stream":"a","events":[{"topc":"a","data":1}]}`, `{"type":"publish","stream":"a","events":[{"data":1}],"if_exists":true}`,
+		`{"type":"publish","stream":"a","events":[{"data":1,"idempotency_key":""}]}`,
+		`{"type":"publish","channel":"a","events":[{"data":1,"idempotency_key":"k"}]}`)
+}
+
+// losses: events that a full stream drops, a group that is gone, and a stream that
+// is taken from the sink.
 func (s *contractSocket) losses(h *testHub, redis *redistest.Server) {
 	s.t.Helper()
+	h.want(http.StatusCreated, "PUT", "/v1/streams/clicks", `{"max_events":1}`)
+	s.send(`{"type":"pause","ref":"p"}`)
+	s.next("done")
+	s.send(`{"type":"add_stream","stream":"clicks","ref":"a"}`)
+	s.next("streamAdded")
+	h.publishMany("clicks", 300)
+	s.next("trimmed")
+	s.send(`{"type":"remove_stream","stream":"clicks","ref":"r"}`)
+	s.next("streamRemoved")
+	s.send(`{"type":"resume","ref":"r"}`)
+	s.next("done")
+
 	if err := redis.Client(s.t).XGroupDestroy(s.t.Context(), "hub:{orders}:log", "billing").Err(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.next("gap")
+	s.next("reset")
 	s.send(`{"type":"add_stream","stream":"visits","ref":"a"}`)
 	s.next("streamAdded")
 	h.put("billing", `{"streams":["orders","refunds"]}`)
 	s.next("error")
 	s.send(`{"type":"ack","ids":["1-0"],"ref":"again only one"}`)
 	s.next("acked")
+}
+
+func TestEveryFrameOfAReaderIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	h := contractHub(t)
+	h.want(http.StatusCreated, "PUT", "/v1/streams/clicks", `{"max_events":1}`)
+	clicks := h.publishMany("clicks", 300)
+	frames := newContractFrames(t, "reader")
+	connect := func(query string) *contractSocket {
+		s := &contractSocket{t, newContract(t).connect(t, h, "/v1/readers/ws?"+query), frames}
+		s.next("ready")
+		return s
+	}
+	late := connect("stream=clicks&stream=visits&from=after:" + clicks[0])
+	late.next("trimmed")
+	late.next("events")
+	_ = late.conn.CloseNow()
+
+	s := connect("stream=orders&from=oldest")
+	h.publish("orders", `{"type":"a","topic":"b","key":"c","headers":{"d":"e"},"data":null}`)
+	s.event()
+	s.send(`{"type":"pause","ref":"p"}`)
+	s.next("done")
+	s.send(`{"type":"resume","ref":"r"}`)
+	s.next("done")
+	for range 2 { // at first without anything ignored
+		s.send(`{"type":"add_stream","stream":"refunds","from":"oldest","ref":"a"}`)
+		s.next("streamAdded")
+	}
+	s.publishing()
+	s.send(`{"type":"remove_stream","stream":"refunds","ref":"r"}`)
+	s.next("streamRemoved")
+	s.refused(`{"type":"ack","ids":["1-0"]}`, `{"type":"credit","n":1}`, `{"type":"pause","n":1}`, `{"type":"resume","ref":[]}`, `{"type":"add_stream"}`,
+		`{"type":"add_stream","stream":"a","from":"now"}`, `{"type":"remove_stream","stream":"a~b"}`)
+
+	h.want(http.StatusNoContent, "DELETE", "/v1/streams/orders", "")
+	h.publish("orders", `{"data_base64":"AAE="}`)
+	s.next("reset")
+	s.event()
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.stop() }()
+	s.next("drain")
+	s.closed(websocket.StatusServiceRestart)
+	<-stopped // the harness looks at the error
 }
 
 func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
@@ -296,6 +368,7 @@ func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
 	s.event()
 	h.call("POST", "/v1/broadcast/room-2", `[{"data_base64":"","content_type":"image/png"}]`)
 	s.event()
+	s.publishing()
 	s.refused(`{"type":"subscribe","channels":["room-3"]}`, `{"type":"ack","ids":["1-0"],"ref":1}`)
 	proxy.CutAll()
 	s.next("gap")
@@ -309,7 +382,7 @@ func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
 
 func TestSocketsAreClosedWithTheDocumentedCodes(t *testing.T) {
 	t.Parallel()
-	h := contractHub(t)
+	h := contractHub(t, contractLimits...)
 	frame := func(text string) func(*contractSocket) {
 		return func(s *contractSocket) {
 			if err := s.conn.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {

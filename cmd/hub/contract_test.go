@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"mime"
 	"net/http"
 	"os"
@@ -50,6 +51,9 @@ func newContract(t *testing.T) *contract {
 	}
 	// curl -d sends JSON under this name, and that is what the document means.
 	openapi3filter.RegisterBodyDecoder("application/x-www-form-urlencoded", openapi3filter.JSONBodyDecoder)
+	for _, kind := range []string{"application/x-ndjson", "text/event-stream"} {
+		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
+	}
 	return &contract{doc: doc, router: router, met: map[string]bool{}}
 }
 
@@ -91,6 +95,9 @@ func (c *contract) check(t *testing.T, want fit, answer response) {
 			t.Error("the document allows a request that the hub refuses")
 		}
 	}
+	if want == fits {
+		c.lines(t, input)
+	}
 	output := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: answer.StatusCode, Header: answer.Header, Options: input.Options,
 	}
@@ -101,9 +108,53 @@ func (c *contract) check(t *testing.T, want fit, answer response) {
 	switch {
 	case kind == "application/problem+json":
 		c.problem(t, input.Route.Operation, answer)
+	case answer.StatusCode == http.StatusMultiStatus:
+		c.results(t, input.Route.Operation, answer)
 	case answer.StatusCode >= 400 && answer.Request.URL.Path != "/readyz":
 		t.Errorf("the answer is %q, want a problem", kind)
 	}
+}
+
+// lines holds the lines of an NDJSON request to the schema that the description of
+// its body names.
+func (c *contract) lines(t *testing.T, input *openapi3filter.RequestValidationInput) {
+	t.Helper()
+	body := input.Route.Operation.RequestBody
+	if body == nil || input.Request.Header.Get("Content-Type") != "application/x-ndjson" {
+		return
+	}
+	schema := contractNamed(&body.Value.Content.Get("application/x-ndjson").Schema.Value.Description)[0]
+	reader, err := input.Request.GetBody()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(text) {
+		if len(bytes.TrimSpace(line)) > 0 {
+			c.is(t, schema, line)
+		}
+	}
+}
+
+// is holds a JSON text to a schema of the document.
+func (c *contract) is(t *testing.T, schema string, text []byte) {
+	t.Helper()
+	if err := contractVisit(c.doc.Components.Schemas[schema].Value, text); err != nil {
+		t.Errorf("%s is no %s: %v", text, schema, err)
+	}
+}
+
+func contractVisit(schema *openapi3.Schema, text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return err
+	}
+	return schema.VisitJSON(value, openapi3.EnableJSONSchema2020())
 }
 
 // input finds the operation that the document has for a request. Paths that it
@@ -142,18 +193,33 @@ func (c *contract) problem(t *testing.T, operation *openapi3.Operation, answer r
 		return // no operation of its own, or said already
 	}
 	c.met[fmt.Sprint(operation.OperationID, " ", got.Status, " ", got.Code)] = true
-	if !slices.Contains(contractNamed(documented), string(got.Code)) {
+	if !slices.Contains(contractNamed(contractDescription(documented)), string(got.Code)) {
 		t.Errorf("%s: the document does not name %s among the codes of %d", operation.OperationID, got.Code, got.Status)
 	}
 }
 
-// contractNamed are the words in code that the description of an answer has,
-// the codes of problems among them.
-func contractNamed(documented *openapi3.ResponseRef) []string {
-	description := documented.Description // beside a $ref
-	if description == nil {
-		description = documented.Value.Description
+// results remembers the codes of an answer's parts.
+func (c *contract) results(t *testing.T, operation *openapi3.Operation, answer response) {
+	t.Helper()
+	var parts struct{ Results []struct{ Code hub.Code } }
+	if err := json.Unmarshal(answer.body, &parts); err != nil {
+		t.Fatalf("%v: %s", err, answer.body)
 	}
+	for _, part := range parts.Results {
+		c.met[fmt.Sprint(operation.OperationID, " ", answer.StatusCode, " ", part.Code)] = true
+	}
+}
+
+func contractDescription(documented *openapi3.ResponseRef) *string {
+	if documented.Description != nil { // beside a $ref
+		return documented.Description
+	}
+	return documented.Value.Description
+}
+
+// contractNamed are the words in code that a description has, the codes of
+// problems among them.
+func contractNamed(description *string) []string {
 	var words []string
 	for i, part := range strings.Split(*description, "`") {
 		if i%2 == 1 {
