@@ -40,7 +40,7 @@ type config struct {
 
 	Streams           string        `env:"STREAMS" desc:"streams that there are from the start, as JSON such as {\"orders\":{\"max_events\":1000}}, or the path of a file with it"`
 	AutoCreate        bool          `env:"AUTO_CREATE" envDefault:"true" oneof:"true false" desc:"whether publishing, sinks and readers make the streams that they name; false: an unknown stream is 404"`
-	StreamMaxEvents   int           `env:"STREAM_MAX_EVENTS" envDefault:"1000000" min:"0" max:"1000000000000" desc:"max_events of a stream that names none; 0: no bound"`
+	StreamMaxEvents   int64         `env:"STREAM_MAX_EVENTS" envDefault:"1000000" min:"0" max:"1000000000000" desc:"max_events of a stream that names none; 0: no bound"`
 	StreamMaxAge      time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" min:"0s" max:"87600h" desc:"max_age of a stream that names none; 0s: events do not age"`
 	StreamOnFull      string        `env:"STREAM_ON_FULL" envDefault:"drop_oldest" oneof:"drop_oldest reject" desc:"on_full of a stream that names none"`
 	IdempotencyWindow time.Duration `env:"IDEMPOTENCY_WINDOW" envDefault:"10m" min:"1s" max:"168h" desc:"how long a publish with an idempotency key is remembered"`
@@ -70,7 +70,7 @@ type config struct {
 
 // stream is what a stream is for which nobody says another.
 func (c *config) stream() hub.StreamConfig {
-	return hub.StreamConfig{MaxEvents: int64(c.StreamMaxEvents), MaxAge: c.StreamMaxAge.Truncate(time.Millisecond), OnFull: c.StreamOnFull}
+	return hub.StreamConfig{MaxEvents: c.StreamMaxEvents, MaxAge: c.StreamMaxAge.Truncate(time.Millisecond), OnFull: c.StreamOnFull}
 }
 
 // secret is text that neither fmt nor slog shows: convert it to use it.

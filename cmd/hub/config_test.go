@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"eventhub/internal/hub"
 )
 
 func TestDefaultsAreValid(t *testing.T) {
@@ -46,7 +48,7 @@ func TestTagsAreComplete(t *testing.T) {
 		if s.desc == "" {
 			t.Errorf("%s says not what it is for", s.name)
 		}
-		if s.kind == "string" {
+		if s.kind == "string" || s.kind == "boolean" {
 			continue
 		}
 		if s.def == "" || s.min == "" || s.max == "" {
@@ -66,6 +68,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:",
 		"HUB_MAX_EVENT_BYTES=1000", "HUB_MAX_BATCH_EVENTS=2", "HUB_MAX_BATCH_BYTES=3000",
 		"HUB_MAX_CHANNELS_PER_SOCKET=4", "HUB_MAX_STREAMS_PER_SOCKET=5", "HUB_SINK_ACK_WAIT=6s", "HUB_SINK_PREFETCH=7",
+		`HUB_STREAMS={"orders":{"max_events":14}}`, "HUB_AUTO_CREATE=false", "HUB_STREAM_MAX_EVENTS=15", "HUB_STREAM_MAX_AGE=16h",
+		"HUB_STREAM_ON_FULL=reject", "HUB_IDEMPOTENCY_WINDOW=17s",
 		"HUB_BROADCAST_QUEUE_EVENTS=8", "HUB_BROADCAST_QUEUE_BYTES=9000", "HUB_WRITE_TIMEOUT=10m", "HUB_PING_INTERVAL=11s",
 		"HUB_METRICS_SINKS=0", "HUB_LOG_LEVEL=warn", "HUB_LOG_FORMAT=text", "HUB_SHUTDOWN_TIMEOUT=13s", "HUB_DRAIN_TIMEOUT=0s",
 	}
@@ -79,6 +83,9 @@ func TestEverySettingIsRead(t *testing.T) {
 		MaxEventBytes: 1000, MaxBatchEvents: 2, MaxBatchBytes: 3000,
 		MaxChannelsPerSocket: 4, MaxStreamsPerSocket: 5, SinkAckWait: 6 * time.Second, SinkPrefetch: 7,
 		BroadcastQueueEvents: 8, BroadcastQueueBytes: 9000, WriteTimeout: 10 * time.Minute, PingInterval: 11 * time.Second,
+		Streams: `{"orders":{"max_events":14}}`, AutoCreate: false, StreamMaxEvents: 15, StreamMaxAge: 16 * time.Hour,
+		StreamOnFull: hub.OnFullReject, IdempotencyWindow: 17 * time.Second,
+		Declared:     map[string]hub.StreamConfig{"orders": {MaxEvents: 14, MaxAge: 16 * time.Hour, OnFull: hub.OnFullReject}},
 		MetricsSinks: 0, LogLevel: slog.LevelWarn, LogFormat: "text", ShutdownTimeout: 13 * time.Second, DrainTimeout: 0,
 	}
 	if !reflect.DeepEqual(got, want) {

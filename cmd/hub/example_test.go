@@ -19,6 +19,19 @@ import (
 	"eventhub/internal/redistest"
 )
 
+// workerScript is the example that these tests are of.
+const workerScript = "worker.sh"
+
+// needShell fails where the examples cannot run.
+func needShell(t *testing.T) {
+	t.Helper()
+	for _, tool := range []string{"bash", "curl", "jq"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("the examples need bash, curl and jq; install them, or run .ci/tools: %v", err)
+		}
+	}
+}
+
 // worker is examples/worker.sh at work.
 type worker struct {
 	t     *testing.T
@@ -29,14 +42,10 @@ type worker struct {
 
 func startWorker(t *testing.T, args ...string) *worker {
 	t.Helper()
-	for _, tool := range []string{"bash", "curl", "jq"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("the example worker needs bash, curl and jq; install them, or run .ci/tools: %v", err)
-		}
-	}
+	needShell(t)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // the cleanup ends it
 	w := &worker{t: t, out: newLogBuffer(), ended: make(chan error, 1)}
-	w.cmd = exec.CommandContext(ctx, "bash", append([]string{"../../examples/worker.sh"}, args...)...)
+	w.cmd = exec.CommandContext(ctx, "bash", append([]string{"../../examples/" + workerScript}, args...)...)
 	w.cmd.Stdout, w.cmd.Stderr, w.cmd.WaitDelay = w.out, w.out, patience
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func settings() []setting {
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"), oneOf: strings.Fields(f.Tag.Get("oneof")), desc: f.Tag.Get("desc"),
 		}
 		switch f.Type {
-		case reflect.TypeFor[int]():
+		case reflect.TypeFor[int](), reflect.TypeFor[int64]():
 			s.kind = "integer"
 		case reflect.TypeFor[time.Duration]():
 			s.kind = "duration"

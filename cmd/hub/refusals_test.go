@@ -80,21 +80,6 @@ func announce(t *testing.T, h *testHub, size int) int {
 	return answer.StatusCode
 }
 
-func TestIdempotencyKeyIsRefused(t *testing.T) {
-	t.Parallel()
-	redis := redistest.Start(t)
-	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
-	for _, path := range []string{"/v1/streams/orders/events", "/v1/broadcast/room"} {
-		answer := h.call("POST", path, `{"data":1}`, "Idempotency-Key: k")
-		if answer.StatusCode != http.StatusBadRequest || answer.json(t)["code"] != "invalid_request" {
-			t.Errorf("%s: %d %s", path, answer.StatusCode, answer.body)
-		}
-	}
-	if n := redis.Client(t).Exists(t.Context(), "hub:{orders}:log").Val(); n != 0 {
-		t.Error("the event was stored")
-	}
-}
-
 func TestHeadChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())

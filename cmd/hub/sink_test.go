@@ -405,7 +405,7 @@ func TestFrameThatIsTooLargeIsAnsweredBeforeTheClose(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
-	s.send(`{"type":"ack","ids":["` + strings.Repeat("1", 1<<20) + `"]}`)
+	s.send(`{"type":"ack","ids":["` + strings.Repeat("1", 9<<20) + `"]}`)
 	if f := s.next("error"); f.Code != "payload_too_large" {
 		t.Errorf("the error frame is %+v", f)
 	}

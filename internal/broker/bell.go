@@ -8,19 +8,22 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
 )
 
 // Bells are hints between hubs, sent by pub/sub. One that is lost costs time,
 // never an event: the poll finds what it would have told.
 const (
-	bellNew    = "new"    // streams: they may have new events
-	bellDue    = "due"    // a sink, streams: something of it can be claimed
-	bellSink   = "sink"   // a sink: its settings have changed
-	bellSought = "sought" // a sink, a stream: it was moved there
-	bellReset  = "reset"  // a sink, a stream: its group was lost and made again
-	bellStream = "stream" // a stream: its settings have changed, or it is gone
-	bellLost   = "lost"   // a sink, a stream: retention has removed what it had not read
-	bellGap    = "gap"    // a sink, a stream, how many, first and last id: events that it has lost
+	bellNew     = "new"     // streams: they may have new events
+	bellDue     = "due"     // a sink, streams: something of it can be claimed
+	bellSink    = "sink"    // a sink: its settings have changed
+	bellSought  = "sought"  // a sink, a stream: it was moved there
+	bellReset   = "reset"   // a sink, a stream: its group was lost and made again
+	bellDeleted = "deleted" // a stream, an id: this event is not to be shown any more
+	bellStream  = "stream"  // a stream: its settings have changed, or it is gone
+	bellLost    = "lost"    // a sink, a stream: retention has removed what it had not read
+	bellGap     = "gap"     // a sink, a stream, how many, first and last id: events that it has lost
 )
 
 // bell rings for the streams this hub has touched: those named while one ring is
@@ -112,6 +115,12 @@ func (b *Broker) onBell(message string) {
 	case bellStream:
 		for _, stream := range words[2:] {
 			b.cache.forget(stream)
+		}
+	case bellDeleted:
+		if len(words) == 4 {
+			if id, err := hub.ParseID(words[3]); err == nil {
+				b.readers.deleted(words[2], id)
+			}
 		}
 	case bellLost:
 		if len(words) == 4 {

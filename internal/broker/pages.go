@@ -83,6 +83,18 @@ func (ps *pages) forget(p *page) {
 	ps.drop(p)
 }
 
+// forgetStream drops all pages of a stream, also those that are under way: who waits
+// for one may go on with it, and nobody else.
+func (ps *pages) forgetStream(stream string) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for key, p := range ps.byKey {
+		if key.stream == stream {
+			ps.drop(p)
+		}
+	}
+}
+
 // find is called with mu held.
 func (ps *pages) find(key pageKey, r *reader) *page {
 	p := ps.byKey[key]
@@ -136,7 +148,7 @@ func (ps *pages) arrived(p *page, err error, bytes int) {
 	}
 	if err != nil || empty {
 		ps.drop(p)
-	} else {
+	} else if ps.byKey[p.key] == p {
 		p.bytes, p.expires = bytes, time.Now().Add(keptTime)
 		p.kept = ps.kept.PushFront(p)
 		ps.bytes += bytes

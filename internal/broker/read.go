@@ -173,6 +173,17 @@ func (rs *readers) detach(s *spot, r *reader) {
 	}
 }
 
+// deleted: an event is not to be shown any more.
+func (rs *readers) deleted(stream string, id hub.ID) {
+	rs.pages.forgetStream(stream)
+	rs.mu.Lock()
+	t := rs.tails[stream]
+	rs.mu.Unlock()
+	if t != nil {
+		t.forget(id)
+	}
+}
+
 // pageRead has the tail of a stream, as it is by now, know what became of a page.
 func (rs *readers) pageRead(stream string, err error) {
 	rs.mu.Lock()

@@ -149,5 +149,10 @@ func (b *Broker) Event(ctx context.Context, stream string, id hub.ID) (hub.Event
 // another delivery. Deleting one that does not exist changes nothing.
 func (b *Broker) DeleteEvent(ctx context.Context, stream string, id hub.ID) error {
 	cmd := deleteEventScript.call(b.keys.stream(stream), b.streamArgs(stream, id.String())...)
-	return failure(b.work(ctx, b.keys.log(stream), cmd), "deleting the event")
+	if err := b.work(ctx, b.keys.log(stream), cmd); err != nil {
+		return failure(err, "deleting the event")
+	}
+	b.readers.deleted(stream, id)
+	b.notify(b.keys.bell(), b.name+" "+bellDeleted+" "+stream+" "+id.String())
+	return nil
 }

@@ -72,6 +72,13 @@ func (t *tail) leave(r *reader) {
 	delete(t.served, r)
 }
 
+// forget has an event not shown any more.
+func (t *tail) forget(id hub.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.window.forget(id)
+}
+
 // ring has the tail read. It never blocks.
 func (t *tail) ring() {
 	if !t.rung.Swap(true) {

@@ -81,6 +81,17 @@ func (w *window) add(items []item) {
 	}
 }
 
+// forget drops one event.
+func (w *window) forget(id hub.ID) {
+	i := slices.IndexFunc(w.items, func(it item) bool { return it.gap == nil && it.event.ID == id })
+	if i < 0 {
+		return
+	}
+	w.bytes -= w.items[i].size()
+	items := slices.Clone(w.items[:i])
+	w.items, w.dropped = append(items, w.items[i+1:]...), 0
+}
+
 // itemsAfter are those of ascending items that come after an id.
 func itemsAfter(items []item, id hub.ID) []item {
 	return items[sort.Search(len(items), func(i int) bool { return items[i].event.ID.Compare(id) > 0 }):]
