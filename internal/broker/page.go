@@ -30,6 +30,7 @@ type page struct {
 	items   []item
 	upto    hub.ID // everything up to here is in it, or is no more
 	verdict verdict
+	trimmed hub.ID // what retention had removed by then
 }
 
 type pageKey struct {
@@ -76,6 +77,12 @@ func (p *page) decode(t *tail) {
 	})
 }
 
+// older says whether the page has events that retention has removed since, up to
+// trimmed.
+func (p *page) older(trimmed hub.ID) bool {
+	return p.verdict == pageGood && p.trimmed.Compare(trimmed) < 0 && len(p.items) > 0 && p.items[0].event.ID.Compare(trimmed) <= 0
+}
+
 func (p *page) fill(t *tail, found *extent) {
 	after := p.key.after
 	to, missing, torn := found.missing(after)
@@ -99,5 +106,5 @@ func (p *page) fill(t *tail, found *extent) {
 	if len(found.entries) < p.stretch.most && p.end.Compare(p.upto) > 0 {
 		p.upto = p.end
 	}
-	p.items = items
+	p.items, p.trimmed = items, found.trimmed
 }

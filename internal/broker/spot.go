@@ -25,9 +25,10 @@ type spot struct {
 	end    hub.ID // the last id of the stream when the reader came
 	caught bool   // it has got there
 
-	page   *page  // that it waits for
-	inside bool   // a page, of which it has not taken all
-	in     hub.ID // the id that this page comes after
+	trimmed hub.ID // what had been removed then is not to be shown
+	page    *page  // that it waits for
+	inside  bool   // a page, of which it has not taken all
+	in      hub.ID // the id that this page comes after
 
 	// of the last Take
 	taken  bool   // it had events
@@ -112,11 +113,11 @@ func (s *spot) history(v *view, k *taking) *page {
 		return nil
 	}
 	p.decode(s.tail)
-	switch p.verdict {
-	case pageTorn:
+	switch {
+	case p.verdict == pageTorn, p.older(s.trimmed):
 		s.page = pages.again(s.tail, p, v.hi, r)
 		return nil
-	case pageAlien:
+	case p.verdict == pageAlien:
 		pages.forget(p)
 		s.page, s.since = nil, s.tail.started()
 		s.tail.ask()

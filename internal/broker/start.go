@@ -7,7 +7,7 @@ import "eventhub/internal/hub"
 // A place that it resumes from may be one of a generation that is gone: then it
 // is told so, and begins with the new one.
 func startAt(stream string, position hub.Position, info streamInfo) *spot {
-	s := &spot{stream: stream, born: info.born, end: info.last}
+	s := &spot{stream: stream, born: info.born, end: info.last, trimmed: info.trimmed}
 	after, known := position.After()
 	born, resumes := position.Resumes()
 	switch {
