@@ -31,7 +31,7 @@ test: redis-server tools ## run every test, on a real redis-server
 		$(GO) test -C $$module -shuffle=on -timeout 10m $(TESTFLAGS) ./...; \
 	done
 
-test-cluster: redis-server tools ## run every test of sinks on a Redis Cluster of three nodes; `make test` runs some of them
+test-cluster: redis-server tools ## run the tests of sinks, streams and readers on a Redis Cluster of three nodes; `make test` runs some of them
 	EVENTHUB_TEST_CLUSTER=1 $(GO) test -race -shuffle=on -timeout 15m $(TESTFLAGS) -run TestSinksOnCluster ./cmd/hub
 
 model: redis-server ## run SEEDS=2000 random histories of sinks against what is promised; `make test` runs 200

@@ -41,8 +41,8 @@ func startRedis(t *testing.T) testRedis {
 	return testRedis{s.URL(), func(t testing.TB) redis.UniversalClient { return s.Client(t) }}
 }
 
-// clusterTests are the tests of sinks by the promise's name; those with true are
-// the short form. Left out are those that look into a single server, and those of
+// clusterTests are the tests of sinks, streams and readers by the promise's name;
+// those with true are the short form. Left out are those that look into a single server, and those of
 // requests that never reach Redis.
 var clusterTests = map[string]struct {
 	short bool
@@ -123,6 +123,45 @@ var clusterTests = map[string]struct {
 	"a further stream":             {false, TestFurtherStreamOfASinkStartsWhereTheSinkSays},
 	"a backlog of large events":    {false, TestLargeBacklogOfLargeEventsIsDelivered},
 	"deleted while it was pending": {false, TestDeletedEventThatIsPendingIsOwedNoLonger},
+
+	"forms of publishing":         {false, TestEveryFormOfPublishingIsStoredAsItWasSent},
+	"examples":                    {false, TestExamplesPrintOnTwoHubsWhatTheyShow},
+	"several streams in one":      {true, TestOneRequestOverSeveralStreams},
+	"same key":                    {true, TestSameKeyIsStoredOnceAndAnsweredAlikeOnEveryHub},
+	"a batch stored in part":      {false, TestBatchOfWhichSomeEventsAreReplaysIsStoredInPart},
+	"keys of several streams":     {false, TestKeysCountInEachStreamOfARequest},
+	"keys expire":                 {false, TestKeysExpire},
+	"keys end with their stream":  {false, TestKeysEndWithTheirStream},
+	"concurrent duplicates":       {false, TestConcurrentDuplicatesOnTwoHubsAreStoredOnce},
+	"settings of a stream":        {false, TestStreamIsMadeChangedAndShownAlikeOnEveryHub},
+	"figures of a stream":         {false, TestFiguresOfAStream},
+	"list of streams":             {true, TestStreamsAreListedByNamePrefixAndPage},
+	"one event":                   {false, TestOneEventIsReadAndDeleted},
+	"deleted stream":              {true, TestDeletedStreamStaysGoneAndItsSinksAndReadersGoOnWithTheNext},
+	"declared streams":            {false, TestStreamsDeclaredByConfigurationAreThereFromTheStart},
+	"ttl":                         {false, TestTTLEndsAStreamWithAllItsEvents},
+	"gaps of sinks":               {true, TestGapFrameCountsExactlyWhatASinkLost},
+	"a stream that rejects":       {false, TestFullStreamThatRejectsStoresExactlyWhatItAccepts},
+	"max_age":                     {false, TestOldEventsWaitForTheSinksThatOweThem},
+	"prune":                       {false, TestPruneSaysWhatItWouldRemoveAndRemovesIt},
+	"replay turns live":           {true, TestReplayTurnsLiveWithNothingLostDoubledOrOutOfOrder},
+	"readers miss nothing":        {false, TestReadersMissNothingThatIsPublishedAfterReady},
+	"independent readers":         {false, TestReadersOfTheSameStreamAreIndependent},
+	"start positions of readers":  {false, TestEveryStartPositionOfAReader},
+	"filters of readers":          {false, TestFiltersOfAReader},
+	"cursors of three streams":    {true, TestReaderOfThreeStreamsResumesEachExactlyOnAnotherHub},
+	"resumed by an id":            {false, TestReaderResumesStrictlyBehindTheLastID},
+	"trimmed places":              {false, TestPlaceThatWasTrimmedYieldsAGapFirst},
+	"cursor of a deleted stream":  {false, TestCursorOfADeletedStreamYieldsAResetFirst},
+	"commands of readers":         {false, TestCommandsOfAReader},
+	"events of other programs":    {false, TestReadersSeeEventsOfOtherProgramsSoon},
+	"resumed after a hub's death": {false, TestReaderOfAKilledHubResumesOnAnotherWithNothingMissingOrDoubled},
+	"event streams":               {false, TestEventStreamsAreAsBrowsersAndProxiesWantThem},
+	"pages":                       {false, TestPagesTellAllOfAStreamAndGoOnWithWhatComes},
+	"pages that wait":             {false, TestPageWaitsUntilSomethingIsPublishedOnAnyHub},
+	"sockets publish":             {false, TestEverySocketPublishesToStreamsAndChannels},
+	"order of a socket":           {false, TestPublishesOfASocketAreStoredInTheirOrder},
+	"identical data":              {false, TestDataComesBackIdenticalWhicheverWayItIsRead},
 }
 
 func TestSinksOnCluster(t *testing.T) {

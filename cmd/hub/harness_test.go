@@ -283,16 +283,35 @@ type event struct {
 
 // frame is any frame of the hub.
 type frame struct {
-	Type, Session, Role, Sink, From, Code, Detail string
-	Stream, Channel, Reason                       string
-	Ref                                           any
-	Streams, Channels, Ignored                    []string
-	AckWait                                       string `json:"ack_wait"`
-	ReconnectAfter                                string `json:"reconnect_after"`
-	Prefetch                                      int
-	Events                                        []event
-	Acked, Nacked, Extended, Stale                []string
-	NotPending                                    []string `json:"not_pending"`
+	Type, Session, Role, Sink, From, To, Code, Detail string
+	Stream, Channel, Reason, Cursor                   string
+	Ref                                               any
+	Streams, Channels, Ignored                        []string
+	AckWait                                           string `json:"ack_wait"`
+	ReconnectAfter                                    string `json:"reconnect_after"`
+	Prefetch                                          int
+	Events                                            []event
+	Lost                                              int64 `json:"-"` // events of a gap
+	IDs                                               []string
+	Replayed                                          []int
+	Acked, Nacked, Extended, Stale                    []string
+	NotPending                                        []string `json:"not_pending"`
+}
+
+// UnmarshalJSON reads events, of which a gap has only the number.
+func (f *frame) UnmarshalJSON(text []byte) error {
+	type plain frame
+	told := struct {
+		*plain
+		Events json.RawMessage
+	}{plain: (*plain)(f)}
+	if err := json.Unmarshal(text, &told); err != nil || told.Events == nil {
+		return err
+	}
+	if f.Type == "gap" {
+		return json.Unmarshal(told.Events, &f.Lost)
+	}
+	return json.Unmarshal(told.Events, &f.Events)
 }
 
 // socket is a WebSocket client. A goroutine reads its frames, so that what it
@@ -369,6 +388,23 @@ func (s *socket) next(kind string) frame {
 			return f
 		}
 	}
+}
+
+// only waits for a frame of this type; no other may come before it.
+func (s *socket) only(kind string) frame {
+	s.t.Helper()
+	if len(s.aside) > 0 {
+		f := s.aside[0]
+		if s.aside = s.aside[1:]; f.Type != kind {
+			s.t.Fatalf("%+v came while a frame %q was awaited", f, kind)
+		}
+		return f
+	}
+	f := s.receive(time.After(patience), kind)
+	if f.Type != kind {
+		s.t.Fatalf("%+v came while a frame %q was awaited", f, kind)
+	}
+	return f
 }
 
 // receive waits for the next frame, whatever it is. No frame of events is empty.

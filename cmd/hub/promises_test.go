@@ -31,7 +31,8 @@ import (
 //	                                                            TestGroupOfADeletedLogIsMadeAgainWithoutAPublish
 //	a stalled client that stops its neighbours                  TestStalledConsumerCostsOnlyItself
 //	… the keep-alive, or the shutdown                           TestStalledConsumersHoldUpNeitherPingsNorTheShutdown
-//	unread events trimmed silently                              the hub trims nothing yet; of what others trim,
+//	unread events trimmed silently                              TestGapFrameCountsExactlyWhatASinkLost,
+//	                                                            TestFullStreamThatRejectsStoresExactlyWhatItAccepts,
 //	                                                            TestTrimmedEventsAreOwedNoLonger
 //	a single consumer that is not single                        TestStrictSinkServesOneConsumerInTheCluster
 //	… or that skips a failed batch                              TestStrictSinkRepeatsAFailedEventBeforeAnythingBehindIt,
@@ -43,7 +44,8 @@ import (
 //	a retry with no back-off and no end                         TestNackAndTimeoutWaitTheBackoffAlike,
 //	                                                            TestPoisonEventBecomesADeadLetterAndHoldsNobodyUp
 //	undecodable entries that are acked, or fatal                TestUndecodableEntriesBecomeDeadLettersAndBlockNobody
-//	events lost between subscribe and the first read            TestNothingPublishedAfterReadyIsMissed
+//	events lost between subscribe and the first read            TestNothingPublishedAfterReadyIsMissed,
+//	                                                            TestReadersMissNothingThatIsPublishedAfterReady
 //	health that is green while nothing is delivered             TestHalfOpenRedisIsNoticed
 
 func TestSlowConsumersEventsStayPendingWhileHubsComeAndGo(t *testing.T) {

@@ -114,6 +114,7 @@ type Broker struct {
 	consumers map[*consumer]struct{}
 	closed    bool
 
+	declared       atomic.Bool   // the streams that there are from the start are there
 	sequence       atomic.Uint64 // of broadcast messages
 	consumerNumber atomic.Uint64
 	changes        atomic.Uint64 // that settings had when they were last read; or unknownChanges

@@ -32,4 +32,5 @@ func (b *Broker) declare(ctx context.Context) {
 			}
 		}
 	}
+	b.declared.Store(true)
 }

@@ -36,6 +36,9 @@ func (b *Broker) Ready(ctx context.Context) error {
 			return readFailure(err, "asking Redis")
 		}
 	}
+	if !b.declared.Load() {
+		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the declared streams (HUB_STREAMS) are not all made yet"}
+	}
 	if !b.live.fresh() {
 		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent: no probe came back over pub/sub for " + probeSilence.String()}
 	}
