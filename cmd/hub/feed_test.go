@@ -21,11 +21,14 @@ type message struct {
 	comment                bool
 }
 
-// kind is the message's event, "event" for those of the hub and "comment".
+// kind is the message's event, "event" for those of the hub, "comment", and "place"
+// for an id alone, which browsers don't dispatch.
 func (m message) kind() string {
 	switch {
 	case m.comment:
 		return "comment"
+	case m == message{id: m.id}:
+		return "place"
 	case m.event == "":
 		return "event"
 	}
@@ -44,7 +47,7 @@ type feed struct {
 	header   http.Header
 	messages chan message // closed when the stream ends
 	ended    error        // why, nil for an end as it should be; set before messages is closed
-	last     string       // id of the last message that a method returned
+	last     string       // id of the last message that a method returned or passed over
 	hangUp   func()       // idempotent; waits for the goroutine
 }
 
@@ -122,23 +125,23 @@ func (f *feed) read(body io.Reader) error {
 	}
 }
 
-// next waits for a message of this kind and passes over comments. Nothing else may
-// come before it.
+// next waits for a message of this kind and passes over comments and places. Nothing
+// else may come before it.
 func (f *feed) next(kind string) message {
 	f.t.Helper()
 	timeout := time.After(patience)
 	for {
 		select {
 		case m, open := <-f.messages:
+			if m.id != "" {
+				f.last = m.id
+			}
 			switch {
 			case !open:
 				f.t.Fatalf("the event stream ended while %q was awaited: %v", kind, f.ended)
 			case m.kind() == kind:
-				if m.id != "" {
-					f.last = m.id
-				}
 				return m
-			case !m.comment:
+			case !m.comment && m.kind() != "place":
 				f.t.Fatalf("%+v came while %q was awaited", m, kind)
 			}
 		case <-timeout:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,30 @@ func TestEventStreamsAreAsBrowsersAndProxiesWantThem(t *testing.T) {
 		answer := one.call("GET", path, "")
 		if got := fmt.Sprint(answer.StatusCode, " ", faults(answer.json(t))); got != want {
 			t.Errorf("%s was refused as %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestEventStreamThatHadNoEventGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
+	leaving, staying := startHub(t, setting), startHub(t, setting)
+	staying.publish("orders", `{"type":"old","data":1}`)
+	queries := []string{"stream=orders", "stream=orders&type=new", "stream=orders&stream=payments", "stream=payments"} // payments are yet to come
+	feeds := make([]*feed, len(queries))
+	for i, query := range queries {
+		feeds[i] = leaving.sse("/v1/readers/sse?" + query)
+		feeds[i].next("place")
+	}
+	if err := leaving.stop(); err != nil {
+		t.Errorf("the hub ended with: %v", err)
+	}
+	order, payment := staying.publish("orders", `{"type":"new","data":2}`), staying.publish("payments", `{"type":"new","data":3}`)
+	for i, want := range [][]string{{order}, {order}, {order, payment}, {payment}} {
+		feeds[i].next("hub.drain")
+		got := ids(staying.sse("/v1/readers/sse?"+queries[i], "Last-Event-ID: "+feeds[i].last).events(len(want)))
+		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			t.Errorf("%s: while nobody was there came %v, and it goes on with %v", queries[i], want, got)
 		}
 	}
 }

@@ -6,10 +6,16 @@ import (
 	"eventhub/internal/hub"
 )
 
+// attached is how a sink was attached to a stream.
+type attached struct {
+	last hub.ID // of the log
+	met  bool   // the sink is new to the stream
+	lost bool   // its group was gone, and is made again
+}
+
 // attach makes sure that the sink's group exists on a stream; from is where it
-// begins if the sink is new to the stream, "" for where the sink says. last is the
-// last id of its log; met says whether the sink is new to the stream.
-func (b *Broker) attach(ctx context.Context, sink, stream, from string, config hub.SinkConfig, how making) (last hub.ID, met bool, err error) {
+// begins if the sink is new to the stream, "" for where the sink says.
+func (b *Broker) attach(ctx context.Context, sink, stream, from string, config hub.SinkConfig, how making) (a attached, err error) {
 	if from == "" {
 		from = config.From
 	}
@@ -18,10 +24,10 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 		position, fault = position.In(stream)
 	}
 	if fault != nil {
-		return last, false, fault
+		return a, fault
 	}
 	if position, err = b.current(ctx, stream, position); err != nil {
-		return last, false, err
+		return a, err
 	}
 	keys := b.keys.of(sink, stream)
 	start := startOf(position)
@@ -33,7 +39,7 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	} else if after, ok := position.After(); ok && after != (hub.ID{}) {
 		known := command("hexists", keys[2], "floor")
 		if err := b.work(ctx, keys[0], known); err != nil {
-			return last, false, readFailure(err, "attaching the sink to "+stream)
+			return a, readFailure(err, "attaching the sink to "+stream)
 		}
 		if n, _ := known.Int(); n == 0 {
 			before = b.readBefore(ctx, keys[0], after)
@@ -41,14 +47,20 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	}
 	cmd := attachScript.call(keys, sink, start, "0", before)
 	if err := b.work(ctx, keys[0], cmd); err != nil {
-		return last, false, failure(err, "attaching the sink to "+stream)
+		return a, failure(err, "attaching the sink to "+stream)
 	}
 	answer, err := cmd.Slice()
 	if err != nil || len(answer) != 3 {
-		return last, false, failure(err, "attaching the sink to "+stream)
+		return a, failure(err, "attaching the sink to "+stream)
 	}
-	last, err = parseAny(answer[1])
-	return last, answer[0] == int64(1), failure(err, "attaching the sink to "+stream)
+	a.met = answer[0] == int64(1)
+	a.lost = !a.met && answer[2] == int64(1)
+	if a.lost { // others may hold what was of the old one
+		b.resetHere(sink, stream)
+		b.notify(b.keys.bell(), b.name+" "+bellReset+" "+sink+" "+stream)
+	}
+	a.last, err = parseAny(answer[1])
+	return a, failure(err, "attaching the sink to "+stream)
 }
 
 // current is a position in the stream that there is now: one in another that was
@@ -101,6 +113,9 @@ func (b *Broker) Seek(ctx context.Context, sink, stream string, to hub.Position)
 	b.notify(b.keys.bell(), b.name+" "+bellSought+" "+sink+" "+stream)
 	return nil
 }
+
+// resetHere: the group of a sink is another one now.
+func (b *Broker) resetHere(name, stream string) { b.at(name, stream, (*sink).reset) }
 
 // sought: a sink was moved in a stream, so nobody holds anything of it.
 func (b *Broker) sought(name, stream string) {

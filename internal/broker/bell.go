@@ -99,7 +99,7 @@ func (b *Broker) onBell(message string) {
 		for _, stream := range words[2:] {
 			b.ring(stream)
 		}
-		b.retention.stir(words[2:]...)
+		b.stir(words[2:])
 	case bellDue:
 		if len(words) > 3 {
 			b.due(words[2], words[3:])
@@ -110,7 +110,7 @@ func (b *Broker) onBell(message string) {
 		}
 	case bellReset:
 		if len(words) == 4 {
-			b.at(words[2], words[3], (*sink).reset)
+			b.resetHere(words[2], words[3])
 		}
 	case bellStream:
 		for _, stream := range words[2:] {

@@ -146,7 +146,7 @@ func New(opts Options) (*Broker, error) {
 	b.metrics = newMetrics(opts.Registry, b)
 	b.readers = newReaders(b)
 	b.bell = newBell(b.name, func(streams []string, message string) {
-		b.retention.stir(streams...)
+		b.stir(streams)
 		b.send(context.Background(), b.keys.bell(), message)
 	})
 	b.fan = newFan(opts.Queue, b.keys.live(""))

@@ -10,8 +10,10 @@ import (
 // without a script. What it remembers is dropped when somebody changes the stream;
 // until then an event may go into a stream by settings that are some ms old.
 type streamCache struct {
-	mu      sync.RWMutex // protects the field below
+	mu      sync.RWMutex // protects the fields below
 	streams map[string]*shelf
+	listed  map[string]struct{} // streams that this hub has entered into the list of all
+	epoch   uint64              // grows whenever something was forgotten
 }
 
 // shelf is how many events may still be added to a stream without looking.
@@ -20,7 +22,9 @@ type shelf struct{ room atomic.Int64 }
 // cachedStreams bounds what is remembered.
 const cachedStreams = 10_000
 
-func newStreamCache() *streamCache { return &streamCache{streams: map[string]*shelf{}} }
+func newStreamCache() *streamCache {
+	return &streamCache{streams: map[string]*shelf{}, listed: map[string]struct{}{}}
+}
 
 // take says whether one event may be added without looking.
 func (c *streamCache) take(stream string) bool {
@@ -30,41 +34,87 @@ func (c *streamCache) take(stream string) bool {
 	return s != nil && s.room.Add(-1) >= 0
 }
 
-// learn notes what a script has told: whether events may be added without it at
-// all, and how many until max events (0: no bound) are there. So many hubs may each
-// do half of it, and trimSlack, before one of them looks again.
-func (c *streamCache) learn(stream string, plain bool, length, most int64, hubs int) {
+// now is to be asked before a script is sent whose answer is to be learned.
+func (c *streamCache) now() (epoch uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.epoch
+}
+
+// learn notes what a script has told that was sent at an epoch: whether events may be
+// added without it at all, and how many until most events (0: no bound) are there. So
+// many hubs may each do half of it, and trimSlack, before one of them looks again.
+// What was forgotten since is not learned: the answer may be from before.
+func (c *streamCache) learn(stream string, epoch uint64, plain bool, length, most int64, hubs int) {
 	room := int64(math.MaxInt64 / 2)
 	if most > 0 {
 		room = max(0, most+trimSlack-length) / int64(2*max(hubs, 1))
 	}
-	if !plain || room == 0 {
-		c.forget(stream)
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.streams[stream]
-	if s == nil {
+	switch s := c.streams[stream]; {
+	case c.epoch != epoch:
+	case !plain || room == 0:
+		delete(c.streams, stream)
+	case s != nil:
+		s.room.Store(room)
+	default:
 		if len(c.streams) >= cachedStreams {
 			clear(c.streams)
 		}
 		s = &shelf{}
+		s.room.Store(room)
 		c.streams[stream] = s
 	}
-	s.room.Store(room)
 }
 
+// list says whether a stream is still to be entered into the list of all, and takes
+// it for done.
+func (c *streamCache) list(stream string) bool {
+	c.mu.RLock()
+	_, known := c.listed[stream]
+	c.mu.RUnlock()
+	if known {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.listed) >= cachedStreams {
+		clear(c.listed)
+	}
+	c.listed[stream] = struct{}{}
+	return true
+}
+
+func (c *streamCache) unlist(stream string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.listed, stream)
+}
+
+// forget: the stream has changed, or is gone.
 func (c *streamCache) forget(stream string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.epoch++
 	delete(c.streams, stream)
+	delete(c.listed, stream)
 }
 
-func (c *streamCache) forgetAll() {
+// forgetSettings: any stream may have changed.
+func (c *streamCache) forgetSettings() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.epoch++
 	clear(c.streams)
+}
+
+// forgetAll: any stream, and the list of them, may be gone.
+func (c *streamCache) forgetAll() {
+	c.forgetSettings()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.listed)
 }
 
 // trimSlack is by how much a stream may exceed its max_events, by the events that

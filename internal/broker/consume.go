@@ -65,15 +65,15 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	if len(streams) == 0 {
 		streams = stored.config.Streams
 	}
-	lasts := make(map[string]hub.ID, len(streams))
+	all := make(map[string]attached, len(streams))
 	info := hub.ConsumerInfo{Config: stored.config}
 	for _, stream := range streams {
-		last, met, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored.config, how)
+		a, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored.config, how)
 		if err != nil {
 			return nil, err
 		}
-		lasts[stream] = last
-		if spec.Settings[hub.SettingFrom] != "" && !met {
+		all[stream] = a
+		if spec.Settings[hub.SettingFrom] != "" && !a.met {
 			info.Ignored = []string{hub.SettingFrom}
 		}
 	}
@@ -88,7 +88,7 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	added := make(chan struct{})
 	s.post(func() {
 		s.configure(stored)
-		s.add(c, lasts)
+		s.add(c, all)
 		close(added)
 	})
 	<-added
@@ -112,11 +112,11 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 		return info, err
 	}
 	info.Config = stored.config
-	last, met, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config, how)
+	a, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config, how)
 	if err != nil {
 		return info, err
 	}
-	if from != "" && !met {
+	if from != "" && !a.met {
 		info.Ignored = []string{hub.SettingFrom}
 	}
 	added := make(chan struct{})
@@ -129,7 +129,7 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 		c.mu.Lock()
 		c.streams = append(slices.Clone(c.streams), stream)
 		c.mu.Unlock()
-		c.sink.attach(c, stream, last)
+		c.sink.attach(c, stream, a)
 	})
 	select {
 	case <-added:

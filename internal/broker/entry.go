@@ -117,16 +117,16 @@ func decodeFields(stream, text string, id hub.ID, fields []any) delivery {
 }
 
 // faultOf says why an entry that claims to be a hub's cannot be one that this hub
-// can read.
+// can read. Where it can, the event's JSON is in one line afterwards.
 func faultOf(version any, e *hub.Event, hasData bool) string {
 	switch {
 	case version != entryVersion:
 		return fmt.Sprintf("the entry has the version %.32q, this hub reads %q", version, entryVersion)
 	case !hasData:
 		return "the entry has neither data nor bin"
-	case !e.Binary && !plausible(e.Data):
+	case !e.Binary && !plausible(&e.Data):
 		return "the entry's data is not JSON"
-	case e.Headers != nil && (!bytes.HasPrefix(e.Headers, []byte{'{'}) || !plausible(e.Headers)):
+	case e.Headers != nil && (!bytes.HasPrefix(e.Headers, []byte{'{'}) || !plausible(&e.Headers)):
 		return "the entry's headers are not a JSON object"
 	}
 	return ""
@@ -134,10 +134,19 @@ func faultOf(version any, e *hub.Event, hasData bool) string {
 
 // plausible says whether bytes that should be JSON look like it, by their ends: a
 // hub has checked them before it stored them, and who else writes entries does
-// not say that a hub did.
-func plausible(data []byte) bool {
-	if len(data) == 0 {
+// not say that a hub did. A hub stores no line breaks: JSON that has them is looked
+// at closely, and they are taken out.
+func plausible(text *[]byte) bool {
+	data := *text
+	switch {
+	case len(data) == 0:
 		return false
+	case bytes.IndexByte(data, '\n') >= 0, bytes.IndexByte(data, '\r') >= 0:
+		if !json.Valid(data) {
+			return false
+		}
+		*text = hub.OneLine(data)
+		return true
 	}
 	switch last := data[len(data)-1]; data[0] {
 	case '{':

@@ -165,10 +165,33 @@ func TestEntriesThatClaimToBeAHubsAndAreNotAreUndecodable(t *testing.T) {
 	}
 }
 
+func TestEntriesThatClaimToBeAHubsAreDeliveredInOneLine(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fields []any
+		want   string // behind the time; "" where the entry is none of a hub's
+	}{
+		"pretty-printed data":   {[]any{"v", "1", "data", "{\n  \"a\": [ 1.10,\r\n 2 ]\n}"}, `"content_type":"application/json","data":{"a":[1.10,2]}}`},
+		"a line break first":    {[]any{"v", "1", "data", "\n1"}, `"content_type":"application/json","data":1}`},
+		"a carriage return":     {[]any{"v", "1", "data", "[1,\r2]"}, `"content_type":"application/json","data":[1,2]}`},
+		"headers":               {[]any{"v", "1", "headers", "{\n\"a\": \"b\"\r}", "data", "{ }"}, `"content_type":"application/json","headers":{"a":"b"},"data":{ }}`},
+		"a payload":             {[]any{"v", "1", "content_type", "text/plain", "bin", "\n{"}, `"content_type":"text/plain","data_base64":"Cns="}`},
+		"inside of a string":    {[]any{"v", "1", "data", "[\"a\nb\"]"}, ""},
+		"a string":              {[]any{"v", "1", "data", "\"a\rb\""}, ""},
+		"inside of the headers": {[]any{"v", "1", "headers", "{\"a\":\"\n\"}", "data", "1"}, ""},
+	} {
+		d, ok := decodeEntry("orders", []any{"1-0", tc.fields})
+		line := string(d.event.AppendJSON(nil))
+		if !ok || (d.fault == "") != (tc.want != "") || !strings.HasSuffix(line, tc.want) || !json.Valid([]byte(line)) || strings.ContainsAny(line, "\r\n") {
+			t.Errorf("%s: it is delivered as %q (%s)", name, line, d.fault)
+		}
+	}
+}
+
 func TestWhateverStandsInALogIsDeliveredAsJSON(t *testing.T) {
 	t.Parallel()
 	text := rapid.OneOf(
-		rapid.SampledFrom([]string{"v", "type", "topic", "key", "content_type", "headers", "data", "bin", "2", "{}", "null", `{"a":"b"}`, "\n1"}),
+		rapid.SampledFrom([]string{"v", "type", "topic", "key", "content_type", "headers", "data", "bin", "1", "2", "{}", "null", `{"a":"b"}`, "\n1", "{\n}", "[\"\r\"]"}),
 		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
 	)
 	rapid.Check(t, func(t *rapid.T) {
@@ -176,6 +199,9 @@ func TestWhateverStandsInALogIsDeliveredAsJSON(t *testing.T) {
 		fields := make([]any, len(texts)/2*2)
 		for i := range fields {
 			fields[i] = texts[i]
+		}
+		if rapid.Bool().Draw(t, "claims to be a hub's") {
+			fields[0], fields[1] = fieldVersion, entryVersion
 		}
 		d, ok := decodeEntry("orders", []any{"1-0", fields})
 		e := d.event

@@ -102,6 +102,9 @@ func (s *sink) prolong(a *attachment, e extension, then func(hub.Settled, error)
 			then(hub.Settled{}, failure(err, "extending"))
 			return
 		}
+		if len(result.NotPending) > 0 {
+			st.lossAt = time.Now() // perhaps retention has removed them
+		}
 		for _, gone := range [][]hub.ID{result.NotPending, result.Stale} {
 			for _, id := range gone {
 				a.end(id)

@@ -11,10 +11,6 @@ const (
 	tailBytes  = 1 << 20
 )
 
-// tornReads is how often a read that met a trimming is tried again until what may
-// be missing before its events is told as a gap.
-const tornReads = 3
-
 var errStray = errors.New("the stream has events, but no generation")
 
 // read reads what comes after the window once; more says that it is to be read
@@ -23,17 +19,14 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 	asked := t.asked.Swap(false)
 	t.mu.Lock()
 	t.begun++
-	number, hi, most := t.begun, t.window.hi, t.weight.within(tailBytes, tailEvents)
-	reply := most * t.weight.average
+	number, hi := t.begun, t.window.hi
+	room, reply := t.weight.within(tailBytes)
 	t.mu.Unlock()
 
 	rs := t.readers
-	s := rs.stretch(t.stream, hi, most)
-	if err = rs.following.do(ctx, rs.broker.keys.log(t.stream), s.op(reply)); err == nil {
-		err = s.err()
-	}
+	s := rs.stretch(t.stream, hi, tailEvents, room)
 	var found extent
-	if err == nil {
+	if err = rs.following.do(ctx, rs.broker.keys.log(t.stream), s.op(reply)); err == nil {
 		found, err = s.extent()
 	}
 	if err != nil {
@@ -45,11 +38,13 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 		}
 		return false, err
 	}
-	if found.born == "" && len(found.entries) > 0 {
+	if found.born != "" {
+		t.stray.Store(false)
+	} else if found.stray() || t.stray.Load() {
 		return t.takeIn(ctx, asked)
 	}
 	t.strays = 0
-	changed, more := t.take(number, s, found)
+	changed, more := t.take(number, &found)
 	rs.broker.tailSeen(t, t.window.hi)
 	if changed || asked && !more {
 		t.wakeAll()
@@ -59,39 +54,38 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// takeIn has events that others have added without the hub become a stream.
+// takeIn has events without a generation become a stream: others have added them
+// without the hub, or the stream's settings were lost.
 func (t *tail) takeIn(ctx context.Context, asked bool) (more bool, err error) {
 	if asked {
 		t.asked.Store(true)
 	}
 	t.strays++
-	if _, err = t.readers.broker.look(ctx, t.stream); err == nil && t.strays > 1 {
-		err = errStray
+	info, err := t.readers.broker.look(ctx, t.stream)
+	switch {
+	case err != nil:
+		return false, err
+	case info.born == "" && info.length == 0: // they are gone by now
+		t.stray.Store(false)
+	case t.strays > 1:
+		return false, errStray
 	}
-	return err == nil, err
+	return true, nil
 }
 
 // take adds what was found to the window.
-func (t *tail) take(number uint64, s *stretch, found extent) (changed, more bool) {
+func (t *tail) take(number uint64, found *extent) (changed, more bool) {
 	before := t.window.hi
 	if found.born != "" && t.born != "" && found.born != t.born {
 		t.restart(found.born, number)
 		return true, true
 	}
-	to, missing, torn := found.missing(before)
-	if torn {
-		if t.torn++; t.torn < tornReads {
-			return false, true
-		}
-		to, missing = found.first.Before(), true
-	}
-	t.torn = 0
+	to, missing := found.missing(before)
 	items, size := itemsOf(t.stream, found.entries, before)
 	n := len(items)
-	if missing && to.Compare(before) > 0 {
+	if missing {
 		items = append([]item{gapItem(t.stream, to)}, items...)
 	}
-	more = len(found.entries) == s.most
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,16 +100,16 @@ func (t *tail) take(number uint64, s *stretch, found extent) (changed, more bool
 		t.window.hi = found.last
 	}
 	t.ended = number
-	if !more {
+	if !found.more {
 		t.whole = number
 	}
-	return changed, more
+	return changed, found.more
 }
 
 // restart begins with a new generation of the stream.
 func (t *tail) restart(born string, number uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.born, t.gone, t.window, t.torn, t.ended = born, false, window{}, 0, number
+	t.born, t.gone, t.window, t.ended = born, false, window{}, number
 	t.turns++
 }

@@ -177,6 +177,21 @@ func TestLostAnswerIsNoSecondEntryWithAKey(t *testing.T) {
 	}
 }
 
+func TestKeyOfARequestCountsThoughItsEventsWereThere(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, redistest.Start(t).URL())
+	events := []hub.Event{keyed("a", "1")}
+	if _, err := b.Publish(t.Context(), hub.Publication{Stream: "orders", Events: events}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := b.Publish(t.Context(), hub.Publication{Stream: "orders", Key: "request", Events: events}); err != nil || !p.Replay() {
+		t.Errorf("known events under a new key: %+v, %v", p, err)
+	}
+	if _, err := b.Publish(t.Context(), hub.Publication{Stream: "orders", Key: "request", Events: batch("x", 1)}); code(err) != hub.CodeConflict {
+		t.Errorf("other events under that key are answered %v", err)
+	}
+}
+
 // tries is how many keys there were, by the last.
 func tries(p hub.Publication) int {
 	n, _ := strconv.Atoi(p.Events[0].IdempotencyKey)

@@ -24,12 +24,15 @@ type looked struct {
 	err  error
 }
 
-// at is the stream at a moment after at was called.
+// at is the stream at a moment after at was called. It may have to wait for a look
+// that is under way before its own, but answers within answerTimeout in all.
 func (l *looks) at(ctx context.Context, stream string) (streamInfo, error) {
 	call, err := l.queue(stream)
 	if err != nil {
 		return streamInfo{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	select {
 	case <-call.done:
 		return call.info, call.err

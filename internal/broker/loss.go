@@ -15,38 +15,41 @@ import (
 // counts it until a hub with a connection of the sink takes the count and tells all
 // hubs; each tells its connections.
 
-// loss is when to ask Redis for what the sink has lost in a stream.
-type loss struct {
-	at    time.Time // zero: not at all
-	again bool      // and once more, when what is held now has ended
-}
-
 // lost: retention has removed events of a stream that the sink was owed.
 func (b *Broker) lost(name, stream string) {
-	b.at(name, stream, func(_ *sink, st *sinkStream) { st.loss = loss{at: time.Now(), again: true} })
+	b.at(name, stream, func(_ *sink, st *sinkStream) { st.lossAt = time.Now() })
+}
+
+// perhapsLost: what was nacked or extended and is not pending may have been removed by
+// retention while it was held.
+func (b *Broker) perhapsLost(sink, stream string, settled hub.Settled) {
+	if len(settled.NotPending) > 0 {
+		b.lost(sink, stream)
+		b.notify(b.keys.bell(), b.name+" "+bellLost+" "+sink+" "+stream)
+	}
 }
 
 // askForLoss asks what was lost, if there is somebody to tell.
 func (s *sink) askForLoss(st *sinkStream, now time.Time) {
-	if st.loss.at.IsZero() || now.Before(st.loss.at) || !st.listened() {
+	if st.lossAt.IsZero() || now.Before(st.lossAt) || !st.listened() {
 		return
 	}
-	again := st.loss.again
-	st.loss = loss{}
-	if again {
-		st.loss.at = now.Add(s.foreign() + time.Second)
-	}
+	st.lossAt = time.Time{}
 	cmd := lossScript.call(st.keys, s.name)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 128}, func() {
 		answer, err := cmd.Slice()
-		if err != nil {
-			st.loss = loss{at: time.Now().Add(time.Second), again: again}
+		if err != nil || len(answer) != 5 {
+			st.lossAt = time.Now().Add(time.Second)
 			return
 		}
-		if len(answer) != 3 {
+		if answer[4] == int64(1) { // what is still held may fail
+			st.lossAt = time.Now().Add(s.foreign() + time.Second)
+		}
+		s.broker.bereaved(s.name, st.name, number(answer[3]))
+		if answer[0] == int64(0) {
 			return
 		}
-		told := append([]string{strconv.FormatInt(number(answer[0]), 10)}, words(answer[1:])...)
+		told := append([]string{strconv.FormatInt(number(answer[0]), 10)}, words(answer[1:3])...)
 		s.tellLoss(st, told)
 		s.broker.notify(s.broker.keys.bell(), strings.Join(append([]string{s.broker.name, bellGap, s.name, st.name}, told...), " "))
 	})

@@ -35,11 +35,11 @@ func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (sta
 	b.list(sink)
 	late := put.Settings[hub.SettingFrom] != "" && len(stored.config.Streams) > 0
 	for _, stream := range stored.config.Streams {
-		_, met, err := b.attach(ctx, sink, stream, "", stored.config, how)
+		attached, err := b.attach(ctx, sink, stream, "", stored.config, how)
 		if err != nil {
 			return status, false, nil, err
 		}
-		late = late && !met
+		late = late && !attached.met
 	}
 	if late {
 		ignored = []string{hub.SettingFrom}
@@ -153,7 +153,7 @@ func (b *Broker) reloadChanged(ctx context.Context) {
 	if b.changes.Swap(count) == count {
 		return
 	}
-	b.cache.forgetAll()
+	b.cache.forgetSettings()
 	b.mu.RLock()
 	names := make([]string, 0, len(b.sinks))
 	for name := range b.sinks {

@@ -6,23 +6,23 @@ import (
 	"eventhub/internal/hub"
 )
 
-// add takes in a consumer; lasts are the last ids of its streams' logs.
-func (s *sink) add(c *consumer, lasts map[string]hub.ID) {
+// add takes in a consumer of these streams.
+func (s *sink) add(c *consumer, streams map[string]attached) {
 	s.consumers = append(s.consumers, c)
 	s.grant(c)
-	for name, last := range lasts {
-		s.attach(c, name, last)
+	for name, a := range streams {
+		s.attach(c, name, a)
 	}
 }
 
 // attach has a consumer read a stream from now on.
-func (s *sink) attach(c *consumer, name string, last hub.ID) {
+func (s *sink) attach(c *consumer, name string, how attached) {
 	now := time.Now()
 	st := s.streams[name]
 	if st == nil {
 		st = &sinkStream{name: name, keys: s.broker.keys.of(s.name, name), attachments: map[*consumer]*attachment{}}
 		s.streams[name] = st
-		s.broker.watch(st, s, last)
+		s.broker.watch(st, s, how.last)
 	}
 	st.unread = true
 	st.lookAt(now)
@@ -38,8 +38,11 @@ func (s *sink) attach(c *consumer, name string, last hub.ID) {
 	}
 	a := &attachment{consumer: c, stream: st, leases: map[hub.ID]lease{}, met: st.looks}
 	c.attachments[name], st.attachments[c] = a, a
-	if !c.pull && st.loss.at.IsZero() {
-		st.loss.at = now // nobody may have been there to be told
+	if how.lost { // while nobody was connected: the stream has ended, or all keys were lost
+		c.tell(nil, &hub.Gap{Stream: name, Reason: hub.GapReset})
+	}
+	if !c.pull && st.lossAt.IsZero() {
+		st.lossAt = now // nobody may have been there to be told
 	}
 }
 

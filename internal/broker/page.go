@@ -12,12 +12,11 @@ import (
 // page is a piece of a stream's history, which all readers share that are in the
 // same place. One of them decodes it: the lane that reads it has others to serve.
 type page struct {
-	key     pageKey
-	end     hub.ID // of the tail's window when it was asked for
-	stretch *stretch
-	tries   int // reads before this one that met a trimming
+	key pageKey
+	end hub.ID // of the tail's window when it was asked for
 
 	state atomic.Uint32
+	found extent // there once state says so; until decode
 
 	// protected by pages.mu
 	waiting map[*reader]struct{}
@@ -50,8 +49,8 @@ type verdict uint8
 
 const (
 	pageGood  verdict = iota
-	pageTorn          // trimming went on meanwhile: to be read again
 	pageAlien         // it is of another generation than was asked for
+	pageStray         // it has events, but no generation
 )
 
 // Bounds of a page.
@@ -63,16 +62,15 @@ const (
 // decode makes events of the entries. The first caller does it, the others wait.
 func (p *page) decode(t *tail) {
 	p.once.Do(func() {
-		found, err := p.stretch.extent()
-		switch {
-		case err != nil: // an entry that is none: the tail meets it, too, and says so
-			p.verdict = pageAlien
-		case found.born != p.key.born && (found.born != "" || len(found.entries) > 0):
-			p.verdict = pageAlien
+		switch found := &p.found; {
+		case found.born == p.key.born, found.born == "" && len(found.entries) == 0:
+			p.fill(t, found)
+		case found.stray():
+			p.verdict = pageStray
 		default:
-			p.fill(t, &found)
+			p.verdict = pageAlien
 		}
-		p.stretch = nil
+		p.found = extent{}
 		t.readers.pages.weigh(p)
 	})
 }
@@ -85,25 +83,18 @@ func (p *page) older(trimmed hub.ID) bool {
 
 func (p *page) fill(t *tail, found *extent) {
 	after := p.key.after
-	to, missing, torn := found.missing(after)
-	if torn {
-		if p.tries+1 < tornReads {
-			p.verdict = pageTorn
-			return
-		}
-		to, missing = found.first.Before(), true
-	}
+	to, missing := found.missing(after)
 	items, size := itemsOf(p.key.stream, found.entries, after)
 	t.weigh(len(items), size)
 	p.upto = found.last
-	if missing && to.Compare(after) > 0 {
+	if missing {
 		items = append([]item{gapItem(p.key.stream, to)}, items...)
 		if to.Compare(p.upto) > 0 {
 			p.upto = to
 		}
 	}
 	// What was there when the end of the window was read, and is not now, is gone.
-	if len(found.entries) < p.stretch.most && p.end.Compare(p.upto) > 0 {
+	if !found.more && p.end.Compare(p.upto) > 0 {
 		p.upto = p.end
 	}
 	p.items, p.trimmed = items, found.trimmed

@@ -62,20 +62,6 @@ func (ps *pages) peek(stream, born string, after hub.ID) *page {
 	return nil
 }
 
-// again has a page read once more that is of no use.
-func (ps *pages) again(t *tail, old *page, end hub.ID, r *reader) *page {
-	ps.mu.Lock()
-	ps.drop(old)
-	if p := ps.find(old.key, r); p != nil {
-		ps.mu.Unlock()
-		return p
-	}
-	p := ps.ask(&page{key: old.key, end: end, tries: old.tries + 1}, r)
-	ps.mu.Unlock()
-	ps.send(p, t)
-	return p
-}
-
 // forget drops a page that is of no use.
 func (ps *pages) forget(p *page) {
 	ps.mu.Lock()
@@ -120,23 +106,21 @@ func (ps *pages) ask(p *page, r *reader) *page {
 }
 
 func (ps *pages) send(p *page, t *tail) {
-	most, reply := t.pageSize()
-	p.stretch = ps.readers.stretch(p.key.stream, p.key.after, most)
-	o := p.stretch.op(reply)
-	o.done = func() { ps.arrived(p, p.stretch.err(), reply) }
+	room, reply := t.pageRoom()
+	s := ps.readers.stretch(p.key.stream, p.key.after, pageEvents, room)
+	o := s.op(reply)
+	o.done = func() {
+		found, err := s.extent()
+		ps.arrived(p, found, err)
+	}
 	if err := ps.readers.paging.submit(ps.readers.ctx, ps.readers.broker.keys.log(p.key.stream), o); err != nil {
-		ps.arrived(p, err, 0)
+		ps.arrived(p, extent{}, err)
 	}
 }
 
 // arrived hears that a page is there, or cannot be had; then the tail wakes the
 // readers after a while.
-func (ps *pages) arrived(p *page, err error, bytes int) {
-	empty := false
-	if err == nil {
-		entries, _ := p.stretch.entries.Slice()
-		empty = len(entries) == 0
-	}
+func (ps *pages) arrived(p *page, found extent, err error) {
 	ps.readers.pageRead(p.key.stream, err)
 	ps.mu.Lock()
 	waiting := p.waiting
@@ -144,14 +128,15 @@ func (ps *pages) arrived(p *page, err error, bytes int) {
 	if err != nil {
 		p.state.Store(pageFailed)
 	} else {
+		p.found = found
 		p.state.Store(pageThere)
 	}
-	if err != nil || empty {
+	if len(found.entries) == 0 || err != nil {
 		ps.drop(p)
 	} else if ps.byKey[p.key] == p {
-		p.bytes, p.expires = bytes, time.Now().Add(keptTime)
+		p.bytes, p.expires = found.bytes+itemBytes*len(found.entries), time.Now().Add(keptTime)
 		p.kept = ps.kept.PushFront(p)
-		ps.bytes += bytes
+		ps.bytes += p.bytes
 		ps.evict()
 		if ps.kept.Len() == 1 {
 			ps.timer.Reset(keptTime)

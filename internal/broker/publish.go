@@ -45,17 +45,26 @@ func (b *Broker) publish(ctx context.Context, p hub.Publication) (hub.Published,
 		b.cache.forget(p.Stream) // its log is gone
 	}
 	cmd, size := b.addCommand(p)
-	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, done: func() { b.published(p.Stream) }}
+	var published hub.Published
+	var refused error
+	epoch := b.cache.now()
+	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, done: func() {
+		// Also when the caller has gone: others are to know what was done.
+		published, refused = b.added(p, cmd, epoch)
+		b.published(p.Stream)
+	}}
 	if err := b.publishing.do(ctx, b.keys.log(p.Stream), o); err != nil {
 		return hub.Published{}, failure(err, doing)
 	}
-	published, err := b.added(p, cmd)
-	return published, failure(err, doing)
+	return published, failure(refused, doing)
 }
 
 // simple says whether a publication needs no script.
+//
+// Without auto-creation all do: a stream that was deleted a moment ago must not come
+// back.
 func (b *Broker) simple(p hub.Publication) bool {
-	return len(p.Events) == 1 && p.Key == "" && p.Events[0].IdempotencyKey == "" && !p.IfExists && b.cache.take(p.Stream)
+	return !b.opts.NoAutoCreate && len(p.Events) == 1 && p.Key == "" && p.Events[0].IdempotencyKey == "" && !p.IfExists && b.cache.take(p.Stream)
 }
 
 // append adds one event to a stream that is known; stored is false when it does not
@@ -113,8 +122,8 @@ func (b *Broker) addCommand(p hub.Publication) (cmd once, size int) {
 	return addScript.call(keys, args...), size
 }
 
-// added reads the answer of add.lua.
-func (b *Broker) added(p hub.Publication, cmd once) (hub.Published, error) {
+// added reads the answer of add.lua, and does what follows of it. It does not block.
+func (b *Broker) added(p hub.Publication, cmd once, epoch uint64) (hub.Published, error) {
 	answer, err := cmd.Slice()
 	if err != nil {
 		return hub.Published{}, err
@@ -146,9 +155,12 @@ func (b *Broker) added(p hub.Publication, cmd once) (hub.Published, error) {
 	}
 	published.Replayed = indexes(answer[2])
 	if answer[3] == int64(1) {
-		b.enlist(p.Stream)
+		b.cache.unlist(p.Stream)
 	}
-	b.cache.learn(p.Stream, answer[6] == int64(1), number(answer[4]), number(answer[5]), b.alive.count())
+	b.enlist(p.Stream)
+	if !published.Replay() {
+		b.cache.learn(p.Stream, epoch, answer[6] == int64(1), number(answer[4]), number(answer[5]), b.alive.count())
+	}
 	damage, _ := answer[8].([]any)
 	b.removed(p.Stream, number(answer[7]), damage)
 	return published, nil
@@ -166,13 +178,19 @@ func indexes(v any) []int {
 // full is the answer to who publishes to a stream that rejects what is beyond its
 // bound.
 func full(p hub.Publication, answer []any) error {
-	if len(answer) != 2 {
+	if len(answer) != 3 {
 		return errAnswer
 	}
-	length, most := number(answer[0]), number(answer[1])
-	e := hub.Errorf(hub.CodeStreamFull,
-		"the stream %q has %d of at most %d events (max_events), and %d more do not fit; nothing was stored. It takes more once its sinks have acknowledged the oldest",
-		p.Stream, length, most, len(p.Events))
+	length, most, n := number(answer[0]), number(answer[1]), len(p.Events)
+	way := "It takes more once its sinks have acknowledged the oldest"
+	switch {
+	case int64(n) > most:
+		way = "They never will: send fewer at a time, or allow more with a PUT of the stream"
+	case number(answer[2]) == 0:
+		way = "It has no sink whose acknowledgements would make room: only max_age, or a PUT of the stream, does"
+	}
+	e := hub.Errorf(hub.CodeStreamFull, "the stream %q has %d of at most %d events (max_events), and %d more do not fit; nothing was stored. %s",
+		p.Stream, length, most, n, way)
 	e.RetryAfter = retryAfter
 	return e
 }

@@ -101,6 +101,30 @@ func TestReaderBehindTheRetentionIsToldBeforeItGoesOn(t *testing.T) {
 	}
 }
 
+func TestNewReaderIsNotShownWhatWasRemovedBeforeItCame(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	bounded(t, b, 50)
+	live := read(t, b, "latest", "orders")
+	ids := mustPublish(t, b, "orders", "x", 1)
+	wantIDs(t, next(t, live, 1).Events, ids) // so the hub has all of the stream in memory
+	for i := range 10 {
+		more := mustPublish(t, b, "orders", fmt.Sprint(i), 20)
+		ids = append(ids, more...)
+		wantIDs(t, next(t, live, 20).Events, more)
+	}
+	kept := ids[slices.Index(ids, trimMark(t, s.Client(t)))+1:]
+	r := read(t, b, "oldest", "orders")
+	got := caught(t, r, 0)
+	wantIDs(t, got.Events, kept)
+	if len(got.Gaps) > 0 {
+		t.Errorf("from oldest there are the gaps %+v", got.Gaps)
+	}
+	more := mustPublish(t, b, "orders", "y", 1)
+	wantIDs(t, next(t, r, 1).Events, more)
+}
+
 func TestGapComesBetweenEventsInItsPlace(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -193,13 +217,27 @@ func TestIDsThatTheStreamNeverHadReset(t *testing.T) {
 	s := redistest.Start(t)
 	b := startBroker(t, s.URL())
 	ids := mustPublish(t, b, "orders", "x", 3)
-	for _, position := range []string{"after:1-1", "after:99999999999999-0", "after:18446744073709551615-18446744073709551615"} {
-		got := next(t, read(t, b, position, "orders"), 3)
-		wantIDs(t, got.Events, ids)
-		wantReset(t, got.Gaps)
+	got := next(t, read(t, b, "after:1-1", "orders"), 3) // of an earlier stream of that name
+	wantIDs(t, got.Events, ids)
+	wantReset(t, got.Gaps)
+	cursor := got.After
+	cursor[0].After = hub.ID{MS: 99999999999999}
+	// Events that a failover has lost: what was before them was read.
+	var beyond []hub.Reader
+	for _, position := range []string{"99999999999999-0", "18446744073709551615-18446744073709551615", cursor.String()} {
+		r := read(t, b, "after:"+position, "orders")
+		wantReset(t, readGaps(t, r, 1))
+		beyond = append(beyond, r)
 	}
-	got := next(t, read(t, b, "after:0-0", "orders"), 3)
-	if len(got.Gaps) > 0 {
+	more := mustPublish(t, b, "orders", "y", 2)
+	for _, r := range beyond {
+		got := next(t, r, 2)
+		wantIDs(t, got.Events, more)
+		if len(got.Gaps) > 0 {
+			t.Errorf("a reader that was told already has the gaps %+v", got.Gaps)
+		}
+	}
+	if got := next(t, read(t, b, "after:0-0", "orders"), 5); len(got.Gaps) > 0 {
 		t.Errorf("after:0-0 has the gaps %+v", got.Gaps)
 	}
 }
@@ -218,6 +256,34 @@ func TestReaderOutlivesTheLossOfAllKeys(t *testing.T) {
 	got := next(t, r, 3)
 	wantIDs(t, got.Events, ids)
 	wantReset(t, got.Gaps)
+}
+
+func TestReaderOfAStreamWhoseSettingsAreLostIsReset(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	var ids []hub.ID
+	for i := range 20 {
+		ids = append(ids, mustPublish(t, b, "orders", fmt.Sprint(i), 100)...)
+	}
+	r := read(t, b, "oldest", "orders")
+	if _, err := readings(r, 100, func(all hub.Reading) bool { return len(all.Events) > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	c := s.Client(t)
+	before := figure(t, c, "commandstats", "cmdstat_evalsha:calls=")
+	if err := c.Del(t.Context(), "hub:{orders}:cfg").Err(); err != nil {
+		t.Fatal(err)
+	}
+	readGaps(t, r, 1)
+	if n := figure(t, c, "commandstats", "cmdstat_evalsha:calls=") - before; n > 30 {
+		t.Errorf("it took %d reads", n)
+	}
+	again := read(t, b, "oldest", "orders")
+	wantIDs(t, caught(t, again, 0).Events, ids)
+	if last := caught(t, r, 0); len(last.Gaps) > 0 {
+		t.Errorf("it is told %+v after it was reset", last.Gaps)
+	}
 }
 
 func TestReaderGoesOnAfterRedisWasGone(t *testing.T) {
@@ -311,6 +377,16 @@ func TestDeletedEventsLeaveNoReaderBehind(t *testing.T) {
 	more := mustPublish(t, b, "orders", "y", 1)
 	wantIDs(t, next(t, r, 1).Events, more)
 	wantIDs(t, next(t, live, 1).Events, more)
+	for _, id := range ids[:2] {
+		if err := b.DeleteEvent(t.Context(), "orders", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := next(t, read(t, b, "after:"+ids[0].String(), "orders"), 1)
+	wantIDs(t, got.Events, more)
+	if len(got.Gaps) > 0 {
+		t.Errorf("behind deleted events there are the gaps %+v", got.Gaps)
+	}
 }
 
 func TestIdleTailsCostNothing(t *testing.T) {

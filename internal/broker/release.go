@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -134,6 +135,9 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 			s.standStill(st)
 			then(hub.Settled{}, failure(err, "handing events back"))
 			return
+		}
+		if len(done.result.NotPending) > 0 {
+			st.lossAt = time.Now() // perhaps retention has removed them
 		}
 		then(done.result, nil)
 	})

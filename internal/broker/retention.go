@@ -16,10 +16,11 @@ import (
 // stream's ttl is Redis's own.
 const (
 	retainInterval = time.Second
-	retainStreams  = 20               // looked at in one interval
-	retainRescan   = time.Minute      // for streams that it has not heard of
-	retainSeldom   = 10 * time.Minute // between two looks at one where nothing happens
-	retainOwed     = 5 * time.Second  // where only sinks keep events that are over max_age
+	retainStreams  = 1000                   // looked at in one interval, at most, and not for longer than half of it
+	retainBudget   = 200 * time.Millisecond // for one of them
+	retainRescan   = time.Minute            // for streams that it has not heard of
+	retainSeldom   = 10 * time.Minute       // between two looks at one where nothing happens
+	retainOwed     = 5 * time.Second        // where only sinks keep events that are over max_age
 )
 
 // retention is when to look at which stream.
@@ -29,12 +30,14 @@ type retention struct {
 	losses map[[2]string]lossReport // by sink and stream
 }
 
-// lossReport keeps a sink that loses events all the time from filling the log.
+// lossReport gathers what is to be logged of a sink's losses: one that loses events all
+// the time must not fill the log.
 type lossReport struct {
-	events int64 // since it was last logged
-	logged time.Time
+	events int64     // since it was last logged
+	logged time.Time // when
 }
 
+// lossLogInterval is between two lines of one sink and stream.
 const lossLogInterval = 10 * time.Second
 
 func newRetention() *retention {
@@ -48,6 +51,14 @@ func (r *retention) stir(streams ...string) {
 	defer r.mu.Unlock()
 	for _, stream := range streams {
 		r.plan(stream, soon)
+	}
+}
+
+// stir is for streams that something was published to. Only the hub that does the
+// housekeeping keeps it in mind; when it is another's turn, that one goes through all.
+func (b *Broker) stir(streams []string) {
+	if b.keeps() {
+		b.retention.stir(streams...)
 	}
 }
 
@@ -92,24 +103,48 @@ func (r *retention) forget(stream string) {
 	delete(r.due, stream)
 }
 
-// report adds to what is to be logged of a loss; 0 is for not now.
-func (r *retention) report(sink, stream string, events int64) int64 {
+// report adds to what is to be logged of a loss.
+func (r *retention) report(sink, stream string, events int64) {
+	if events == 0 {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.losses) > 1000 {
-		clear(r.losses)
-	}
 	at := [2]string{sink, stream}
 	report := r.losses[at]
 	report.events += events
-	all := report.events
-	if time.Since(report.logged) < lossLogInterval {
-		all = 0
-	} else {
-		report = lossReport{logged: time.Now()}
-	}
 	r.losses[at] = report
+}
+
+// reports takes what is to be logged now.
+func (r *retention) reports(now time.Time) map[[2]string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[[2]string]int64{}
+	for at, report := range r.losses {
+		switch {
+		case now.Sub(report.logged) < lossLogInterval:
+		case report.events == 0:
+			delete(r.losses, at)
+		default:
+			all[at] = report.events
+			r.losses[at] = lossReport{logged: now}
+		}
+	}
 	return all
+}
+
+// bereaved: a sink has lost events of a stream.
+func (b *Broker) bereaved(sink, stream string, events int64) {
+	b.metrics.lost.Add(float64(events))
+	b.retention.report(sink, stream, events)
+}
+
+func (b *Broker) logLosses(now time.Time) {
+	for at, events := range b.retention.reports(now) {
+		b.log.Warn("a sink has lost events that it had not read, or not finished: its stream was full (max_events)",
+			slog.String("sink", at[0]), slog.String("stream", at[1]), slog.Int64("events", events))
+	}
 }
 
 // retain runs until ctx ends.
@@ -123,10 +158,11 @@ func (b *Broker) retain(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		now := time.Now()
+		b.logLosses(now)
 		if !b.keeps() {
 			continue
 		}
-		now := time.Now()
 		if now.Sub(scanned) > retainRescan {
 			cmd := command("smembers", b.keys.streams())
 			if b.work(ctx, b.keys.streams(), cmd) == nil {
@@ -136,6 +172,10 @@ func (b *Broker) retain(ctx context.Context) {
 			}
 		}
 		for _, stream := range b.retention.next(now) {
+			if time.Since(now) > retainInterval/2 {
+				b.retention.stir(stream) // the rest has its turn in the next interval
+				continue
+			}
 			if err := b.trim(ctx, stream); err != nil && ctx.Err() == nil {
 				b.log.Debug("retention of a stream failed, it is tried again", slog.String("stream", stream), slog.Any("error", err))
 				b.retention.stir(stream)
@@ -147,15 +187,20 @@ func (b *Broker) retain(ctx context.Context) {
 // trim removes what a stream's retention does not keep, some of it where it is
 // much, and plans the next look.
 func (b *Broker) trim(ctx context.Context, stream string) error {
+	began := time.Now()
 	t, err := b.trimOnce(ctx, stream, false, trimmed{})
+	for err == nil && t.more && time.Since(began) < retainBudget {
+		t, err = b.trimOnce(ctx, stream, false, trimmed{})
+	}
 	if err != nil {
 		return err
 	}
 	if !t.there {
 		b.retention.forget(stream)
-		_ = b.work(ctx, b.keys.streams(), command("srem", b.keys.streams(), stream)) // its ttl is over
-		return nil
+		b.cache.unlist(stream)
+		return b.work(ctx, b.keys.streams(), command("srem", b.keys.streams(), stream)) // its ttl is over
 	}
+	b.enlist(stream)
 	r := b.retention
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,20 +230,24 @@ type trimmed struct {
 // what was counted before.
 func (b *Broker) trimOnce(ctx context.Context, stream string, dry bool, before trimmed) (t trimmed, err error) {
 	const doing = "removing old events"
+	fail := failure
+	if dry {
+		fail = readFailure
+	}
 	var beyond any = ""
 	if before.there {
 		beyond = before.beyond
 	}
 	cmd := trimScript.call(b.keys.stream(stream), b.streamArgs(stream, flag(dry), before.last, beyond)...)
 	if err := b.work(ctx, b.keys.log(stream), cmd); err != nil {
-		return t, failure(err, doing)
+		return t, fail(err, doing)
 	}
 	answer, err := cmd.Slice()
 	if err != nil || len(answer) == 0 {
-		return t, failure(err, doing)
+		return t, fail(err, doing)
 	}
 	if len(answer) != 7 {
-		return t, failure(errAnswer, doing)
+		return t, fail(errAnswer, doing)
 	}
 	t = trimmed{
 		there: true, events: number(answer[0]), more: answer[2] == int64(1), beyond: number(answer[3]),
@@ -218,12 +267,7 @@ func (b *Broker) removed(stream string, events int64, damage []any) {
 	b.metrics.trimmed.Add(float64(events))
 	for i := 0; i+1 < len(damage); i += 2 {
 		sink, _ := damage[i].(string)
-		lost := number(damage[i+1])
-		b.metrics.lost.Add(float64(lost))
-		if all := b.retention.report(sink, stream, lost); all > 0 {
-			b.log.Warn("a sink has lost events that it had not read, or not finished: its stream was full (max_events)",
-				slog.String("sink", sink), slog.String("stream", stream), slog.Int64("events", all))
-		}
+		b.bereaved(sink, stream, number(damage[i+1]))
 		b.lost(sink, stream)
 		b.notify(b.keys.bell(), b.name+" "+bellLost+" "+sink+" "+stream)
 	}

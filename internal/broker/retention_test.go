@@ -2,9 +2,13 @@ package broker_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/broker"
 	"eventhub/internal/hub"
@@ -321,5 +325,178 @@ func TestRetentionGoesOnThoughMemoryIsFull(t *testing.T) {
 	}
 	if status, err := b.Stream(t.Context(), "orders"); err != nil || status.Events != 400 {
 		t.Errorf("the stream is %+v, %v", status, err)
+	}
+}
+
+func TestWhatWaitsForAConsumerAndIsRemovedIsCounted(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	put(t, b, "orders", hub.StreamConfig{MaxEvents: 10})
+	c := consume(t, b, hub.ConsumerSpec{
+		Sink: "billing", Streams: []string{"orders"}, Prefetch: 5, Settings: hub.SinkSettings{hub.SettingAckWait: "1s"},
+	})
+	if _, err := publish(t.Context(), b, "orders", batch("x", 5)); err != nil {
+		t.Fatal(err)
+	}
+	// They wait in the hub for longer than 5 % of ack_wait, so that they are to be
+	// stamped anew.
+	eventually(t, func() string {
+		pending := s.Client(t).XPendingExt(t.Context(), &redis.XPendingExtArgs{
+			Stream: "hub:{orders}:log", Group: "billing", Start: "-", End: "+", Count: 5, Idle: 100 * time.Millisecond,
+		}).Val()
+		if len(pending) < 5 {
+			return fmt.Sprintf("%d events wait in the hub", len(pending))
+		}
+		return ""
+	})
+	if _, err := publish(t.Context(), b, "orders", batch("y", 100)); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, e := range gaps(t, c, 95) {
+		seen[e.ID] = true
+	}
+	c.Stop()
+	if len(seen) > 10 {
+		t.Errorf("%d events were delivered besides, want 10 at most", len(seen))
+	}
+}
+
+func TestExtendedEventThatWasRemovedIsCounted(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, redistest.Start(t).URL())
+	put(t, b, "orders", hub.StreamConfig{MaxEvents: 10})
+	c := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 5})
+	ids, err := publish(t.Context(), b, "orders", batch("x", 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(t, c, 5)
+	c.Stop()
+	if _, err := publish(t.Context(), b, "orders", batch("y", 100)); err != nil {
+		t.Fatal(err)
+	}
+	gaps(t, c, 90)
+	extend := settlement("orders", ids)
+	extend.Verb = hub.VerbExtend
+	if settled, err := b.Settle(t.Context(), "billing", extend); err != nil || len(settled.NotPending) != 5 {
+		t.Errorf("extending what is gone: %+v, %v", settled, err)
+	}
+	gaps(t, c, 5)
+}
+
+func TestSinkIsToldThatItsStreamHasEndedWhileNobodyWasThere(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, redistest.Start(t).URL())
+	put(t, b, "orders", hub.StreamConfig{TTL: 300 * time.Millisecond})
+	spec := hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 5}
+	consume(t, b, spec).Close(t.Context(), false)
+	if _, err := publish(t.Context(), b, "orders", batch("x", 5)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if _, err := b.Stream(t.Context(), "orders"); code(err) != hub.CodeStreamNotFound {
+			return fmt.Sprint("it is still there: ", err)
+		}
+		return ""
+	})
+	c, err := b.Consume(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context(), false)
+	if d, err := c.Take(); err != nil || len(d.Gaps) != 1 || d.Gaps[0].Reason != hub.GapReset {
+		t.Errorf("it is told %+v, %v", d, err)
+	}
+}
+
+func TestSameTTLAgainDoesNotStartItAnew(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	put(t, b, "orders", hub.StreamConfig{TTL: time.Hour})
+	if err := s.Client(t).PExpire(t.Context(), "hub:{orders}:cfg", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, "orders", hub.StreamConfig{TTL: time.Hour, MaxEvents: 5})
+	if left := s.Client(t).PTTL(t.Context(), "hub:{orders}:cfg").Val(); left > time.Minute {
+		t.Errorf("it has %s left", left)
+	}
+	put(t, b, "orders", hub.StreamConfig{TTL: 2 * time.Hour})
+	if left := s.Client(t).PTTL(t.Context(), "hub:{orders}:cfg").Val(); left < time.Hour {
+		t.Errorf("with another ttl it has %s left", left)
+	}
+}
+
+func TestOtherProgramsGroupsKeepNothing(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	put(t, b, "orders", hub.StreamConfig{MaxEvents: 3, OnFull: hub.OnFullReject})
+	c := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 5})
+	if err := s.Client(t).XGroupCreate(t.Context(), "hub:{orders}:log", "audit", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := publish(t.Context(), b, "orders", batch("x", 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(t, c, 3)
+	if _, err := b.Settle(t.Context(), "billing", settlement("orders", ids)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := publish(t.Context(), b, "orders", batch("y", 3)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBoundIsLoweredThoughMemoryIsFull(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	if _, err := publish(t.Context(), b, "orders", batch("x", 500)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Client(t).ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, "orders", hub.StreamConfig{MaxEvents: 5})
+	eventually(t, func() string {
+		if n := s.Client(t).XLen(t.Context(), "hub:{orders}:log").Val(); n != 5 {
+			return fmt.Sprintf("%d events are there", n)
+		}
+		return ""
+	})
+}
+
+func TestLargeEventsAreRemovedInSmallPieces(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	large := hub.Event{Data: []byte(`"` + strings.Repeat("x", 1<<20-2) + `"`)}
+	const n = 100
+	for range n {
+		if _, err := publish(t.Context(), b, "orders", []hub.Event{large}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, b, "orders", hub.StreamConfig{MaxEvents: 1})
+	if err := s.Client(t).ConfigResetStat(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := b.Prune(t.Context(), "orders", true); err != nil || p.Events == 0 {
+		t.Errorf("a dry prune tells %+v, %v", p, err)
+	}
+	if p, err := b.Prune(t.Context(), "orders", false); err != nil {
+		t.Errorf("a prune tells %+v, %v", p, err)
+	}
+	if status, err := b.Stream(t.Context(), "orders"); err != nil || status.Events != 1 {
+		t.Errorf("it is %+v, %v", status, err)
+	}
+	// A script of one piece copies some MiB, whatever there is.
+	stats := s.Client(t).Info(t.Context(), "commandstats").Val()
+	if m := regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`).FindStringSubmatch(stats); m == nil || len(m[1]) < 2 {
+		t.Errorf("%d MiB were looked at by few scripts: %v", n, m)
 	}
 }

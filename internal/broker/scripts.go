@@ -18,6 +18,7 @@ var (
 	defineScript    = load("define")
 	forgetScript    = load("forget")
 	heartbeatScript = load("heartbeat")
+	stretchScript   = load("stretch")
 	touchScript     = load("touch")
 
 	// Those of a stream, with the keys that stream.lua names.

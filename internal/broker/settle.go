@@ -82,9 +82,13 @@ func (b *Broker) Settle(ctx context.Context, sink string, settlement hub.Settlem
 	}
 	switch {
 	case settlement.Verb == hub.VerbNack:
-		return b.nack(ctx, sink, settlement, stored.config)
+		settled, err := b.nack(ctx, sink, settlement, stored.config)
+		b.perhapsLost(sink, settlement.Stream, settled)
+		return settled, err
 	case settlement.Verb == hub.VerbExtend:
-		return b.extend(ctx, sink, settlement)
+		settled, err := b.extend(ctx, sink, settlement)
+		b.perhapsLost(sink, settlement.Stream, settled)
+		return settled, err
 	case settlement.UpTo != nil:
 		return b.ackUpTo(ctx, sink, settlement.Stream, *settlement.UpTo, stored.config)
 	}

@@ -71,7 +71,7 @@ type sinkStream struct {
 	failures    int // in a row
 	notBefore   time.Time
 	attachments map[*consumer]*attachment
-	loss        loss
+	lossAt      time.Time // when to ask what was lost; zero: not at all
 }
 
 func newSink(b *Broker, name string, settings settings) *sink {
@@ -205,8 +205,8 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		if st.moved && st.floorAt.Before(at) {
 			at = st.floorAt
 		}
-		if !st.loss.at.IsZero() && st.loss.at.Before(at) && st.listened() {
-			at = st.loss.at
+		if !st.lossAt.IsZero() && st.lossAt.Before(at) && st.listened() {
+			at = st.lossAt
 		}
 		if d, ok := st.deadlines.next(); ok && d.since.Add(s.held()).Before(at) {
 			at = d.since.Add(s.held())

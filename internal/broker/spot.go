@@ -56,7 +56,8 @@ func (s *spot) take(k *taking) {
 				s.tail.ask()
 			}
 			return
-		case s.after.Compare(v.lo) >= 0:
+		// What the window has of before the reader came may be removed by now.
+		case s.after.Compare(v.lo) >= 0 && s.after.Compare(s.end) >= 0:
 			s.page = nil
 			s.consume(itemsAfter(v.items, s.after), v.hi, k)
 		default:
@@ -92,13 +93,40 @@ func (s *spot) agree(v *view, k *taking) bool {
 // history is the page that has what comes after the reader's place, or nil when it
 // has to wait.
 func (s *spot) history(v *view, k *taking) *page {
-	pages, r := s.tail.readers.pages, k.reader
+	pages := s.tail.readers.pages
+	for s.findPage(v, k.reader) {
+		p := s.page
+		p.decode(s.tail)
+		switch {
+		case p.verdict == pageStray:
+			s.tail.stray.Store(true)
+			fallthrough
+		case p.verdict == pageAlien:
+			pages.forget(p)
+			s.page, s.since = nil, s.tail.started()
+			s.tail.ask()
+			return nil
+		case !p.older(s.trimmed):
+			return p
+		}
+		// The next page is one that was read after the reader came. If it has these
+		// events all the same, the mark has gone back: they are there.
+		pages.forget(p)
+		s.page, s.trimmed = nil, hub.ID{}
+	}
+	return nil
+}
+
+// findPage looks for the reader's page, or asks for it. It is false when the reader
+// has to wait.
+func (s *spot) findPage(v *view, r *reader) bool {
+	pages := s.tail.readers.pages
 	if s.page != nil && s.page.state.Load() == pageFailed {
 		s.page = nil
 	}
 	if s.page == nil {
 		if time.Now().Before(v.pagesAt) {
-			return nil // the tail wakes the reader
+			return false // the tail wakes the reader
 		}
 		if s.inside {
 			s.page = pages.peek(s.stream, s.born, s.in)
@@ -108,22 +136,7 @@ func (s *spot) history(v *view, k *taking) *page {
 			s.page = pages.get(s.tail, s.born, s.after, v.hi, r)
 		}
 	}
-	p := s.page
-	if p.state.Load() != pageThere {
-		return nil
-	}
-	p.decode(s.tail)
-	switch {
-	case p.verdict == pageTorn, p.older(s.trimmed):
-		s.page = pages.again(s.tail, p, v.hi, r)
-		return nil
-	case p.verdict == pageAlien:
-		pages.forget(p)
-		s.page, s.since = nil, s.tail.started()
-		s.tail.ask()
-		return nil
-	}
-	return p
+	return s.page.state.Load() == pageThere
 }
 
 // consume takes items, which lead up to an id.

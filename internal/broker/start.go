@@ -5,7 +5,8 @@ import "eventhub/internal/hub"
 // startAt is where a reader begins in a stream, which Redis has just told of.
 //
 // A place that it resumes from may be one of a generation that is gone: then it
-// is told so, and begins with the new one.
+// is told so, and begins with the new one. One beyond the last event is of events
+// that Redis has lost, by a failover: what was before them was read.
 func startAt(stream string, position hub.Position, info streamInfo) *spot {
 	s := &spot{stream: stream, born: info.born, end: info.last, trimmed: info.trimmed}
 	after, known := position.After()
@@ -15,6 +16,8 @@ func startAt(stream string, position hub.Position, info streamInfo) *spot {
 		s.after = info.last
 	case resumes && info.replaced(born, after):
 		s.gaps, s.fresh = []hub.Gap{{Stream: stream, Reason: hub.GapReset}}, true
+	case resumes && info.born != "" && after.Compare(info.last) > 0:
+		s.gaps, s.after = []hub.Gap{{Stream: stream, Reason: hub.GapReset}}, info.last
 	case resumes && info.truncated(after):
 		to := info.last
 		if info.length > 0 {
@@ -39,13 +42,13 @@ func (i *streamInfo) replaced(born string, after hub.ID) bool {
 	case i.born == "" || after == hub.ID{}:
 		return false
 	}
-	return after.Compare(i.last) > 0 || after.Compare(i.began) < 0
+	return after.Compare(i.began) < 0
 }
 
 // truncated says whether events after a place were removed by others than the
 // retention, which would have left a mark.
 func (i *streamInfo) truncated(after hub.ID) bool {
-	if i.trimmed != (hub.ID{}) || after == (hub.ID{}) || i.added <= i.length {
+	if i.trimmed != (hub.ID{}) || after == (hub.ID{}) || i.added-i.deleted <= i.length {
 		return false
 	}
 	if i.length == 0 {

@@ -21,6 +21,7 @@ type streamInfo struct {
 	first   hub.ID // of the oldest entry; zero where there is none
 	last    hub.ID // that was ever given
 	added   int64  // entries that there ever were
+	deleted int64  // of those: deleted one by one
 	config  hub.StreamConfig
 	sinks   []string // that are attached
 }
@@ -34,6 +35,9 @@ func (b *Broker) look(ctx context.Context, stream string) (streamInfo, error) {
 		return streamInfo{}, readFailure(err, doing)
 	}
 	info, err := lookedAt(cmd)
+	if err == nil && info.born != "" {
+		b.enlist(stream)
+	}
 	return info, readFailure(err, doing)
 }
 
@@ -43,7 +47,7 @@ func lookedAt(cmd once) (info streamInfo, err error) {
 	if err != nil || len(answer) == 0 {
 		return info, err
 	}
-	if len(answer) != 13 {
+	if len(answer) != 14 {
 		return info, errAnswer
 	}
 	info.born, _ = answer[0].(string)
@@ -56,7 +60,7 @@ func lookedAt(cmd once) (info streamInfo, err error) {
 	info.trimmed, info.first, info.last = trimmed, first, last
 	info.length, info.added = number(answer[3]), number(answer[6])
 	config, err4 := configOf(answer[7:12])
-	info.config, info.sinks = config, words(answer[12])
+	info.config, info.sinks, info.deleted = config, words(answer[12]), number(answer[13])
 	return info, cmp.Or(err, err1, err2, err3, err4)
 }
 
@@ -127,11 +131,22 @@ func (b *Broker) missing(stream string) *hub.Error {
 	return e
 }
 
-// enlist enters a stream into the list of all, without waiting: the list may be on
-// a node that is dead while the stream's own is not.
+// enlist enters a stream into the list of all, once, without waiting: the list may
+// be on a node that is dead while the stream's own is not.
 func (b *Broker) enlist(stream string) {
+	if !b.cache.list(stream) {
+		return
+	}
 	key := b.keys.streams()
-	_ = b.working.submit(context.Background(), key, &op{cmds: []redis.Cmder{command("sadd", key, stream)}})
+	cmd := command("sadd", key, stream)
+	o := &op{cmds: []redis.Cmder{cmd}, done: func() {
+		if cmd.Err() != nil {
+			b.cache.unlist(stream)
+		}
+	}}
+	if b.working.submit(context.Background(), key, o) != nil {
+		b.cache.unlist(stream)
+	}
 }
 
 // streamChanged has all hubs forget what they know of a stream: at once by the

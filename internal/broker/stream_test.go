@@ -2,7 +2,9 @@ package broker_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"eventhub/internal/broker"
 	"eventhub/internal/hub"
@@ -270,5 +272,102 @@ func TestSinkBeginsAtACursor(t *testing.T) {
 	spec.Settings[hub.SettingFrom] = "after:" + cursor.String()
 	if events := take(t, consume(t, b, spec), 4); string(events[0].Data) != `"x-0"` {
 		t.Errorf("it begins with %+v", events[0])
+	}
+}
+
+func TestStreamsOfOtherProgramsAreListed(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	for _, stream := range []string{"seen", "published"} {
+		if err := s.Client(t).Do(t.Context(), "xadd", "hub:{"+stream+"}:log", "*", "n", "1").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Stream(t.Context(), "seen"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := publish(t.Context(), b, "published", batch("x", 1)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if page, err := b.Streams(t.Context(), "", 10, ""); err != nil || len(page.Streams) != 2 {
+			return fmt.Sprintf("%+v, %v", page, err)
+		}
+		return ""
+	})
+}
+
+func TestDeletedStreamStaysGoneUnderLoadWithoutAutoCreation(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	options := broker.Options{RedisURL: s.URL(), NoAutoCreate: true}
+	one, two := startWith(t, options), startWith(t, options)
+	put(t, one, "orders", hub.StreamConfig{})
+	consume(t, one, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 1})
+	stop := make(chan struct{})
+	var publishing sync.WaitGroup
+	for range 8 {
+		publishing.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := publish(t.Context(), two, "orders", batch("x", 1)); err != nil && code(err) != hub.CodeStreamNotFound {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	eventually(t, func() string {
+		if n := s.Client(t).XLen(t.Context(), "hub:{orders}:log").Val(); n < 100 {
+			return fmt.Sprintf("%d events are there", n)
+		}
+		return ""
+	})
+	if err := one.DeleteStream(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if _, err := publish(t.Context(), two, "orders", batch("x", 1)); code(err) != hub.CodeStreamNotFound {
+			t.Errorf("it is there again: %v", err)
+		}
+	}
+	close(stop)
+	publishing.Wait()
+	if _, err := one.Stream(t.Context(), "orders"); code(err) != hub.CodeStreamNotFound {
+		t.Errorf("it is there again: %v", err)
+	}
+}
+
+func TestStrictSinkGoesOnAtOnceWhenTheFailedEventIsDeleted(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, redistest.Start(t).URL())
+	c := consume(t, b, hub.ConsumerSpec{
+		Sink: "billing", Streams: []string{"orders"}, Prefetch: 1, Settings: hub.SinkSettings{hub.SettingOrder: hub.OrderStrict},
+	})
+	ids, err := publish(t.Context(), b, "orders", batch("x", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(t, c, 1)
+	hour := patience * 180
+	nack := settlement("orders", ids[:1])
+	nack.Verb, nack.Delay = hub.VerbNack, &hour
+	if settled, err := b.Settle(t.Context(), "billing", nack); err != nil || len(settled.Done) != 1 {
+		t.Fatal(settled, err)
+	}
+	began := time.Now()
+	if err := b.DeleteEvent(t.Context(), "orders", ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	if events := take(t, c, 1); events[0].ID != ids[1].String() {
+		t.Errorf("next came %+v", events)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it went on after %s", took)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"eventhub/internal/hub"
 )
 
@@ -74,24 +76,42 @@ func (b *Broker) Streams(ctx context.Context, prefix string, limit int, after st
 		return page, readFailure(err, "listing the streams")
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if name <= after || !strings.HasPrefix(name, prefix) {
-			continue
+	names = slices.DeleteFunc(names, func(name string) bool { return name <= after || !strings.HasPrefix(name, prefix) })
+	for len(names) > 0 {
+		// Some of them may be gone, by their ttl.
+		some := names[:min(len(names), limit-len(page.Streams)+1, listedAtOnce)]
+		names = names[len(some):]
+		statuses := make([]hub.StreamStatus, len(some))
+		var looking errgroup.Group
+		for i, name := range some {
+			looking.Go(func() error {
+				info, err := b.look(ctx, name)
+				if err == nil && info.born != "" {
+					statuses[i] = b.statusOf(ctx, name, info)
+				}
+				return err
+			})
 		}
-		if len(page.Streams) == limit {
-			page.Next = page.Streams[limit-1].Stream
-			return page, nil
-		}
-		info, err := b.look(ctx, name)
-		if err != nil {
+		if err := looking.Wait(); err != nil {
 			return page, err
 		}
-		if info.born != "" {
-			page.Streams = append(page.Streams, b.statusOf(ctx, name, info))
+		for _, status := range statuses {
+			if status.Stream == "" {
+				continue
+			}
+			if len(page.Streams) == limit {
+				page.Next = page.Streams[limit-1].Stream
+				return page, nil
+			}
+			page.Streams = append(page.Streams, status)
 		}
 	}
 	return page, nil
 }
+
+// listedAtOnce is how many streams are looked at together for a list: they share
+// pipelines.
+const listedAtOnce = 100
 
 // DeleteStream removes a stream with all that belongs to it. Deleting one that
 // does not exist changes nothing.
@@ -108,7 +128,7 @@ func (b *Broker) DeleteStream(ctx context.Context, stream string) error {
 	_ = b.work(ctx, b.keys.streams(), command("srem", b.keys.streams(), stream)) // else the housekeeping does
 	b.streamChanged(ctx, stream)
 	for _, name := range words(answer[1]) {
-		b.at(name, stream, (*sink).reset)
+		b.resetHere(name, stream)
 		b.notify(b.keys.bell(), b.name+" "+bellReset+" "+name+" "+stream)
 	}
 	b.ring(stream)
@@ -153,6 +173,12 @@ func (b *Broker) DeleteEvent(ctx context.Context, stream string, id hub.ID) erro
 		return failure(err, "deleting the event")
 	}
 	b.readers.deleted(stream, id)
+	if answer, err := cmd.Slice(); err == nil && len(answer) == 2 {
+		for _, sink := range words(answer[1]) { // what was behind it may be next
+			b.due(sink, []string{stream})
+			b.notify(b.keys.bell(), b.name+" "+bellDue+" "+sink+" "+stream)
+		}
+	}
 	b.notify(b.keys.bell(), b.name+" "+bellDeleted+" "+stream+" "+id.String())
 	return nil
 }

@@ -1,68 +1,57 @@
 package broker
 
 import (
+	"cmp"
+
 	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/hub"
 )
 
-// stretch is a read of a log: the entries after an id, and then what the stream's
-// settings say of its generation and of what is no more.
-type stretch struct {
-	after        hub.ID
-	most         int // entries
-	entries, cfg once
+// stretch is a read of a log at one moment: the entries after an id, with what the
+// stream's settings say of its generation and of what is no more.
+type stretch struct{ answer once }
+
+// stretch reads at most so many entries, with about so many bytes, but at least one.
+func (rs *readers) stretch(stream string, after hub.ID, most, bytes int) stretch {
+	return stretch{stretchScript.call(rs.broker.keys.stream(stream), after.Next().String(), most, bytes)}
 }
 
-func (rs *readers) stretch(stream string, after hub.ID, most int) *stretch {
-	return &stretch{
-		after: after, most: most,
-		// Not "(" and the id: of the last id there can be, Redis makes an error.
-		entries: command("xrange", rs.broker.keys.log(stream), after.Next().String(), "+", "count", most),
-		cfg:     command("hmget", rs.broker.keys.cfg(stream), "born", "trimmed"),
-	}
-}
-
-func (s *stretch) op(reply int) *op {
-	return &op{cmds: []redis.Cmder{s.entries, s.cfg}, bytes: 256, reply: reply}
-}
-
-func (s *stretch) err() error {
-	if err := s.entries.Err(); err != nil {
-		return err
-	}
-	return s.cfg.Err()
+func (s stretch) op(reply int) *op {
+	return &op{cmds: []redis.Cmder{s.answer}, bytes: 256, reply: reply}
 }
 
 // extent is what a stretch has found.
 type extent struct {
 	entries     []any
 	first, last hub.ID // of the entries; zero where there are none
-	born        string // the generation that the stream has now; "" for none
-	trimmed     hub.ID // the last event that retention has removed until now
+	bytes       int    // of the entries
+	more        bool   // there may be further entries
+	born        string // the generation that the stream has; "" for none
+	trimmed     hub.ID // the last event that retention has removed
 }
 
-func (s *stretch) extent() (e extent, err error) {
-	if e.entries, err = s.entries.Slice(); err != nil {
+// extent reads the answer, or why there is none.
+func (s stretch) extent() (e extent, err error) {
+	answer, err := s.answer.Slice()
+	if err != nil {
 		return e, err
 	}
-	if n := len(e.entries); n > 0 {
-		if e.first, err = entryID(e.entries[0]); err != nil {
-			return e, err
-		}
-		if e.last, err = entryID(e.entries[n-1]); err != nil {
-			return e, err
-		}
-	}
-	cfg, err := s.cfg.Slice()
-	if err != nil || len(cfg) != 2 {
+	if len(answer) != 5 {
 		return e, errAnswer
 	}
-	e.born, _ = cfg[0].(string)
-	if mark, _ := cfg[1].(string); mark != "" {
-		e.trimmed, err = hub.ParseID(mark)
+	e.entries, _ = answer[0].([]any)
+	e.bytes, e.more = int(number(answer[1])), number(answer[2]) == 1
+	e.born, _ = answer[3].(string)
+	var err1, err2, err3 error
+	if n := len(e.entries); n > 0 {
+		e.first, err1 = entryID(e.entries[0])
+		e.last, err2 = entryID(e.entries[n-1])
 	}
-	return e, err
+	if mark, _ := answer[4].(string); mark != "" {
+		e.trimmed, err3 = hub.ParseID(mark)
+	}
+	return e, cmp.Or(err1, err2, err3)
 }
 
 func entryID(entry any) (hub.ID, error) {
@@ -73,36 +62,17 @@ func entryID(entry any) (hub.ID, error) {
 	return parseAny(pair[0])
 }
 
+// stray says whether there are events of a stream that has no generation: others
+// have added them, or its settings were lost.
+func (e *extent) stray() bool { return e.born == "" && len(e.entries) > 0 }
+
 // missing says whether retention has removed events between an id and the entries,
-// and up to where. torn: it went on between the two commands, beyond the first of the
-// entries, so that nobody knows.
-func (e *extent) missing(after hub.ID) (to hub.ID, missing, torn bool) {
-	switch {
-	case e.trimmed.Compare(after) <= 0:
-		return hub.ID{}, false, false
-	case len(e.entries) == 0 || e.trimmed.Compare(e.first) < 0:
-		return e.trimmed, true, false
+// and up to where.
+func (e *extent) missing(after hub.ID) (to hub.ID, missing bool) {
+	to = e.trimmed
+	// In a log that was lost, and begun anew by others, the mark may be of the old one.
+	if len(e.entries) > 0 && to.Compare(e.first) >= 0 {
+		to = e.first.Before()
 	}
-	return hub.ID{}, false, true
-}
-
-// within is how many events make about so many bytes, at most most.
-func (w *weight) within(bytes, most int) int {
-	n := min(most, firstStretch)
-	if w.average > 0 {
-		n = min(most, bytes/w.average)
-	}
-	return max(n>>min(w.halved, 16), 1)
-}
-
-// firstStretch is how many entries the first stretch of a stream asks for, of which
-// nobody knows how large they are.
-const firstStretch = 16
-
-// came notes that so many events have come, with so many bytes.
-func (w *weight) came(events, bytes int) {
-	w.halved = max(w.halved-1, 0)
-	if events > 0 {
-		w.average = max(bytes/events, w.average-w.average/8)
-	}
+	return to, to.Compare(after) > 0
 }

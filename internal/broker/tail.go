@@ -23,6 +23,7 @@ type tail struct {
 
 	rung  atomic.Bool // there may be something new
 	asked atomic.Bool // somebody waits for the end of a read, whatever it finds
+	stray atomic.Bool // a page had events, but no generation
 	wake  chan struct{}
 
 	mu     sync.RWMutex // protects the fields below; run alone writes those up to window
@@ -43,7 +44,6 @@ type tail struct {
 	// owned by run
 	failures  int
 	notBefore time.Time
-	torn      int // reads in a row that met a trimming
 	strays    int // reads in a row that found events, but no generation
 }
 
@@ -192,12 +192,11 @@ func (t *tail) wakeAll() {
 	}
 }
 
-// pageSize is how many entries a page may have, and about what they take.
-func (t *tail) pageSize() (most, bytes int) {
+// pageRoom is how many bytes a page may ask for, and about what its answer takes.
+func (t *tail) pageRoom() (room, reply int) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	most = t.weight.within(pageBytes, pageEvents)
-	return most, most * t.weight.average
+	return t.weight.within(pageBytes)
 }
 
 // weigh notes what a page had.

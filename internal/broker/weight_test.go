@@ -64,10 +64,32 @@ func TestReadsThatFailAskForLess(t *testing.T) {
 	if got := w.limit(1000); got != 1 {
 		t.Errorf("after many failures it asks for %d events, want 1", got)
 	}
-	for range 200 {
+	for range mostHalved {
 		w.read(nil)
 	}
 	if got := w.limit(1000); got != 1000 {
-		t.Errorf("once all is well it asks for %d events, want 1000", got)
+		t.Errorf("soon after all is well it asks for %d events, want 1000", got)
+	}
+}
+
+func TestStretchesAnswerIsNeverTakenForNothing(t *testing.T) {
+	t.Parallel()
+	var w weight
+	if room, reply := w.within(1000); room != 1000 || reply != shareBytes {
+		t.Errorf("of an unknown stream it asks for %d bytes, and reckons with %d", room, reply)
+	}
+	w.came(10, 1000)
+	if room, reply := w.within(1000); room != 1000 || reply != 1000 {
+		t.Errorf("of small events it asks for %d bytes, and reckons with %d", room, reply)
+	}
+	w.came(1, 5000)
+	if room, reply := w.within(1000); room != 1000 || reply != 5000 {
+		t.Errorf("of large events it asks for %d bytes, and reckons with %d", room, reply)
+	}
+	for range 100 {
+		w.failed()
+	}
+	if room, reply := w.within(1000); room != 1 || reply != 5000 {
+		t.Errorf("after many failures it asks for %d bytes, and reckons with %d", room, reply)
 	}
 }

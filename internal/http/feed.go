@@ -14,6 +14,8 @@ type feed interface {
 	// take appends what there is to tell, as text/event-stream; nothing when there
 	// is nothing. It fails with an *hub.Error once the feed has ended.
 	take(dst []byte) ([]byte, error)
+	// place appends the id to go on from, if that is another than the client knows.
+	place(dst []byte) []byte
 	// Ready gets a signal when take has something to tell.
 	Ready() <-chan struct{}
 	// Close ends the feed.
@@ -21,36 +23,70 @@ type feed interface {
 }
 
 // readerFeed is a reader as a feed. Each event has an id to go on from: its own
-// where one stream is read, else the place behind it in all of them.
+// where one stream is read, else the place behind it in all of them. The place is
+// also told without an event: a client that has had none would come back to where
+// it was to start, and one whose filter passes over much to a place long gone.
 type readerFeed struct {
 	hub.Reader
 	single bool
+	oldest bool       // it was to start there: until it moves, a place says less
+	limit  int        // of the next take; 0: none
+	told   hub.Cursor // what the client would go on from; nil before the first take
+	after  hub.Cursor // what was taken
+}
+
+func newReaderFeed(reader hub.Reader, spec *hub.ReaderSpec) *readerFeed {
+	after, known := spec.From.After()
+	_, resumes := spec.From.Resumes()
+	f := &readerFeed{Reader: reader, single: len(spec.Streams) == 1, oldest: known && !resumes && after == hub.ID{}}
+	if !f.single {
+		f.limit = 1 // until it is known how long an id is
+	}
+	return f
 }
 
 func (f *readerFeed) take(dst []byte) ([]byte, error) {
-	reading, err := f.Take(0)
+	reading, err := f.Take(f.limit)
 	if err != nil {
 		return dst, err
 	}
 	for _, gap := range reading.Gaps {
 		dst = appendControl(dst, "hub.gap", newGap(gap))
 	}
-	var at hub.Cursor // the place behind the event
-	if !f.single {
-		at = slices.Clone(reading.Before)
+	f.after = reading.After
+	if f.told == nil {
+		f.told = reading.Before
+		if !f.oldest {
+			dst = appendPlace(dst, f.told)
+		}
 	}
+	if len(reading.Events) == 0 {
+		return dst, nil
+	}
+	at := slices.Clone(reading.Before) // the place behind the event
 	for i := range reading.Events {
 		event := &reading.Events[i]
+		at.Move(event.Stream, event.ID)
 		dst = append(dst, "id: "...)
 		if f.single {
 			dst = event.ID.Append(dst)
 		} else {
-			at.Move(event.Stream, event.ID)
-			dst = append(dst, at.String()...)
+			token := at.String()
+			dst = append(dst, token...)
+			f.limit = max(1, gathered/len(token)) // ids may be far longer than events
 		}
 		dst = appendData(append(dst, '\n'), event.JSON)
 	}
+	f.told = at
 	return dst, nil
+}
+
+func (f *readerFeed) place(dst []byte) []byte {
+	if slices.Equal(f.told, f.after) {
+		return dst
+	}
+	f.told = f.after
+	return appendPlace(dst, f.told)
 }
 
 // broadcastFeed is a subscription as a feed. There is nothing to go on from.
@@ -69,6 +105,8 @@ func (f *broadcastFeed) take(dst []byte) ([]byte, error) {
 	}
 	return dst, nil
 }
+
+func (f *broadcastFeed) place(dst []byte) []byte { return dst }
 
 // gap tells what may have been missed.
 type gap struct {
@@ -89,6 +127,14 @@ func newGap(g hub.Gap) gap {
 		answer.To = g.To.String()
 	}
 	return answer
+}
+
+// appendPlace tells where to go on from. Without data nothing is dispatched, and
+// the id counts all the same: see HTML, §9.2.6, "dispatch the event".
+func appendPlace(dst []byte, at hub.Cursor) []byte {
+	dst = append(dst, "id: "...)
+	dst = append(dst, at.String()...)
+	return append(dst, '\n', '\n')
 }
 
 // appendData ends an event with its data, which is one line.

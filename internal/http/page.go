@@ -95,13 +95,14 @@ type eventPage struct {
 }
 
 // add adds what was taken; full says that this is all to be answered. A gap behind
-// events is left for the next page, which begins before it.
+// events or behind another gap is left for the next page, which begins before it.
+// The events behind a gap come with it, if there are any.
 func (p *eventPage) add(reading *hub.Reading) (full bool) {
 	if p.begin == nil {
 		p.begin = reading.Before
 	}
 	if len(reading.Gaps) > 0 {
-		if p.events > 0 {
+		if p.events > 0 || p.gap != nil {
 			return true
 		}
 		p.gap = &reading.Gaps[0]
@@ -115,7 +116,13 @@ func (p *eventPage) add(reading *hub.Reading) (full bool) {
 	}
 	p.next = reading.After
 	p.caught = p.caught || reading.Caught
-	return p.gap != nil || p.events >= p.limit || p.events > 0 && p.waits || len(p.body) >= pageBytes
+	switch {
+	case p.events >= p.limit, len(p.body) >= pageBytes:
+		return true
+	case p.gap != nil:
+		return p.events > 0 || p.caught
+	}
+	return p.events > 0 && p.waits
 }
 
 // answer is the page as JSON. It fails where nothing at all could be looked at.

@@ -78,13 +78,17 @@ func TestPageBeginsWithItsGap(t *testing.T) {
 	gapped.Gaps = []hub.Gap{trimmed}
 	alone := reading(0)
 	alone.Gaps = []hub.Gap{reset}
+	caught := alone
+	caught.Caught = true
 	for name, test := range map[string]struct {
 		readings []hub.Reading
 		want     string
 	}{
 		"with events":   {[]hub.Reading{gapped, reading(5, 6)}, `{"events":[{"id":"5-0"}],` + next(5) + `,` + told + `}`},
-		"alone":         {[]hub.Reading{alone, reading(0, 1)}, `{"events":[],` + next(0) + `,"gap":{"stream":"orders","reason":"reset"}}`},
-		"behind events": {[]hub.Reading{reading(0, 1), gapped}, `{"events":[{"id":"1-0"}],` + next(1) + `}`}, // the next page has it
+		"alone":         {[]hub.Reading{caught, reading(0, 1)}, `{"events":[],` + next(0) + `,"gap":{"stream":"orders","reason":"reset"}}`},
+		"ahead":         {[]hub.Reading{alone, reading(0, 1), reading(1, 2)}, `{"events":[{"id":"1-0"}],` + next(1) + `,"gap":{"stream":"orders","reason":"reset"}}`},
+		"behind a gap":  {[]hub.Reading{alone, gapped}, `{"events":[],` + next(0) + `,"gap":{"stream":"orders","reason":"reset"}}`}, // the next page has it
+		"behind events": {[]hub.Reading{reading(0, 1), gapped}, `{"events":[{"id":"1-0"}],` + next(1) + `}`},                        // the next page has it
 	} {
 		for _, wait := range []string{"0s", "1m"} {
 			t.Log(name, wait)

@@ -73,7 +73,7 @@ func (s *feeds) serveReader(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.serve(w, r, feedReader, &readerFeed{reader, len(spec.Streams) == 1})
+	s.serve(w, r, feedReader, newReaderFeed(reader, &spec))
 	return nil
 }
 
@@ -112,17 +112,17 @@ func (s *feeds) serve(w http.ResponseWriter, r *http.Request, name string, f fee
 }
 
 // show writes what the feed tells, a word at its end, and a comment when there
-// was nothing for a while.
+// was nothing for a while. Whoever is sent away has been told a place first.
 func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
 	silence := time.NewTicker(heartbeat)
 	defer silence.Stop()
 	for {
-		if s.serving.Err() != nil {
-			_ = out.write(appendDrain(nil, rand.N(reconnectSpread))) // it is the end in any case
-			return
-		}
 		wrote, err := s.tell(ctx, out, f)
 		if err != nil {
+			return
+		}
+		if s.serving.Err() != nil {
+			_ = out.write(appendDrain(f.place(nil), rand.N(reconnectSpread))) // it is the end in any case
 			return
 		}
 		if wrote {
@@ -132,7 +132,7 @@ func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
 		select {
 		case <-f.Ready():
 		case <-silence.C:
-			if out.write([]byte(comment)) != nil {
+			if out.write(f.place([]byte(comment))) != nil {
 				return
 			}
 		case <-s.serving.Done():

@@ -54,7 +54,7 @@ func TestReaderIsShownAsAnEventStream(t *testing.T) {
 	r := newFakeReader(gapped, reading(6, 7))
 	r.ended = gone
 	spec := e.broker.give(r)
-	e.call("GET", readerPath+"&from=oldest&topic=a&type=b", "").streams(": \n\n" +
+	e.call("GET", readerPath+"&from=oldest&topic=a&type=b", "").streams(": \n\n" + // the client knows where the oldest is
 		"event: hub.gap\ndata: {\"stream\":\"orders\",\"from\":\"1-0\",\"to\":\"4-0\",\"events\":3,\"reason\":\"trimmed\"}\n\n" +
 		"event: hub.gap\ndata: {\"stream\":\"orders\",\"reason\":\"reset\"}\n\n" +
 		"id: 5-0\ndata: {\"id\":\"5-0\"}\n\n" + "id: 6-0\ndata: {\"id\":\"6-0\"}\n\n" + "id: 7-0\ndata: {\"id\":\"7-0\"}\n\n" + goneText)
@@ -78,7 +78,7 @@ func TestReaderOfSeveralStreamsTellsItsPlaceInAll(t *testing.T) {
 	})
 	r.ended = gone
 	e.broker.give(r)
-	e.call("GET", readerPath+"&stream=visits", "").streams(": \n\n" +
+	e.call("GET", readerPath+"&stream=visits", "").streams(": \n\n" + "id: " + at(1, 1).String() + "\n\n" +
 		"id: " + at(1, 2).String() + "\ndata: {\"id\":\"2-0\"}\n\n" +
 		"id: " + at(2, 2).String() + "\ndata: {\"id\":\"2-0\"}\n\n" +
 		"id: " + at(2, 3).String() + "\ndata: {\"id\":\"3-0\"}\n\n" + goneText)
@@ -131,7 +131,7 @@ func TestLastEventIDIsWhereAReaderGoesOn(t *testing.T) {
 	r.ended = gone
 	spec := e.broker.give(r)
 	for last, want := range map[string]string{"": "", "5-1": "", cursor(6).String(): "7"} {
-		e.call("GET", readerPath+"&from=after:3-0", "", "Last-Event-ID: "+last).streams(": \n\n" + goneText)
+		e.call("GET", readerPath+"&from=after:3-0", "", "Last-Event-ID: "+last).streams(": \n\n" + goneText) // it ends before it has a place
 		receive(t, r.closed, "the reader's end")
 		place, err := spec.From.In("orders")
 		if err != nil {
@@ -274,7 +274,7 @@ func TestDrainSendsEventStreamsElsewhere(t *testing.T) {
 		receive(t, entered, "the client")
 	}
 	run.stop()
-	drain := regexp.MustCompile(`^200 : \n\n(id: 1-0\ndata: {"id":"1-0"}\n\n)?retry: (\d+)\nevent: hub\.drain\ndata: {"reconnect_after":"([^"]+)"}\n\n$`)
+	drain := regexp.MustCompile(`^200 : \n\n(id: ` + cursor(0).String() + `\n\nid: 1-0\ndata: {"id":"1-0"}\n\n)?retry: (\d+)\nevent: hub\.drain\ndata: {"reconnect_after":"([^"]+)"}\n\n$`)
 	for range 2 {
 		match := drain.FindStringSubmatch(receive(t, answers, "an answer"))
 		if match == nil {
@@ -345,7 +345,7 @@ func TestSilentEventStreamIsKeptAlive(t *testing.T) {
 	for _, version := range []string{"1.1", "1.0"} {
 		overPipes(t, func(t *testing.T, _ *edge, r *fakeReader, conn net.Conn) {
 			body := ask(t, conn, readerPath, version).Body
-			gets(t, body, ": \n\n", 0)
+			gets(t, body, ": \n\n"+place(0), 0)
 			for range 20 { // longer than any other answer may take
 				gets(t, body, ": \n\n", 15*time.Second)
 			}
@@ -361,9 +361,11 @@ func TestClientThatDoesNotReadIsNotTakenFor(t *testing.T) {
 	t.Parallel()
 	overPipes(t, func(t *testing.T, _ *edge, r *fakeReader, conn net.Conn) {
 		body := ask(t, conn, readerPath, "1.1").Body
-		gets(t, body, ": \n\n", 0)
+		gets(t, body, ": \n\n"+place(0), 0)
 		large := reading(0, 1)
 		large.Events[0].JSON = []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+		synctest.Wait()
+		before := len(r.asked())
 		r.set(func() { r.next = slices.Repeat([]hub.Reading{large}, 1000) })
 		began := time.Now()
 		closed := <-r.closed
@@ -371,10 +373,125 @@ func TestClientThatDoesNotReadIsNotTakenFor(t *testing.T) {
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("it ends after %s", took)
 		}
-		if asked := r.asked(); len(asked) > 2 {
-			t.Errorf("%d times 1 MiB was taken for it", len(asked))
+		if taken := len(r.asked()) - before; taken > 1 {
+			t.Errorf("%d times 1 MiB was taken for it", taken)
 		}
 	})
+}
+
+// place tells a client where to go on from, and nothing else.
+func place(ms uint64) string { return "id: " + cursor(ms).String() + "\n\n" }
+
+func TestPlaceIsToldWithoutEvents(t *testing.T) {
+	t.Parallel()
+	for from, first := range map[string]string{"latest": place(4), "after:4-0": place(4), "at:2025-11-20T00:00:00Z": place(4), "oldest": ""} {
+		overPipes(t, func(t *testing.T, _ *edge, r *fakeReader, conn net.Conn) {
+			moves := func(ms uint64) func() {
+				return func() {
+					r.set(func() { r.next = append(r.next, hub.Reading{Before: cursor(ms), After: cursor(ms)}) }) // what there was is filtered out
+				}
+			}
+			r.place = cursor(4)
+			body := ask(t, conn, readerPath+"&topic=x&from="+from, "1.1").Body
+			gets(t, body, ": \n\n"+first, 0)
+			gets(t, body, ": \n\n", 15*time.Second) // it is where it was
+			time.AfterFunc(time.Second, moves(5))
+			time.AfterFunc(2*time.Second, moves(6))
+			gets(t, body, ": \n\n"+place(6), 15*time.Second)
+			gets(t, body, ": \n\n", 15*time.Second)
+			r.set(func() { r.next = []hub.Reading{reading(6, 7)} })
+			gets(t, body, "id: 7-0\ndata: {\"id\":\"7-0\"}\n\n", 0)
+			gets(t, body, ": \n\n", 15*time.Second) // the event's id is it
+			further := reading(7, 8)
+			further.After = cursor(9)
+			r.set(func() { r.next = []hub.Reading{further} })
+			gets(t, body, "id: 8-0\ndata: {\"id\":\"8-0\"}\n\n", 0)
+			gets(t, body, ": \n\n"+place(9), 15*time.Second)
+		})
+	}
+}
+
+func TestPlaceIsBehindTheGapsThatWereTold(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	gapped := reading(4)
+	gapped.Gaps = []hub.Gap{{Stream: "orders", Reason: hub.GapReset}}
+	r := newFakeReader(gapped, reading(4, 5))
+	r.ended = gone
+	e.broker.give(r)
+	e.call("GET", readerPath+"&from=after:9-0", "").streams(": \n\nevent: hub.gap\ndata: {\"stream\":\"orders\",\"reason\":\"reset\"}\n\n" + place(4) +
+		"id: 5-0\ndata: {\"id\":\"5-0\"}\n\n" + goneText)
+}
+
+func TestDrainTellsThePlaceFirst(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	r := newFakeReader(reading(0), hub.Reading{Before: cursor(8), After: cursor(8)}) // it has moved without an event
+	entered, taken := make(chan struct{}, 1), make(chan struct{}, 1)
+	e.broker.read = func(context.Context, hub.ReaderSpec) (hub.Reader, error) {
+		entered <- struct{}{}
+		return &taking{r, taken}, nil
+	}
+	run := e.run(patience, func(context.Context) {})
+	answers := make(chan string, 1)
+	go func() { answers <- run.get(t.Context(), readerPath) }()
+	receive(t, entered, "the client")
+	receive(t, taken, "all that there is")
+	run.stop()
+	if answer, want := receive(t, answers, "the answer"), "200 : \n\n"+place(0)+place(8)+"retry: "; !strings.HasPrefix(answer, want) {
+		t.Errorf("the answer is %q, want it to begin with %q", answer, want)
+	}
+	if err := receive(t, run.ended, "the end"); err != nil {
+		t.Error(err)
+	}
+}
+
+// taking says when a reader had nothing more.
+type taking struct {
+	*fakeReader
+	nothing chan<- struct{}
+}
+
+func (r *taking) Take(limit int) (hub.Reading, error) {
+	r.mu.Lock()
+	nothing := len(r.next) == 0
+	r.mu.Unlock()
+	reading, err := r.fakeReader.Take(limit)
+	if nothing {
+		select {
+		case r.nothing <- struct{}{}:
+		default:
+		}
+	}
+	return reading, err
+}
+
+func TestReaderOfManyStreamsIsTakenForByTheLengthOfItsIDs(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	var all hub.Cursor
+	for i := range 100 {
+		all = append(all, hub.Place{Stream: fmt.Sprintf("s%d-%s", i, strings.Repeat("x", 100)), Born: "1763648000000", After: hub.ID{MS: 1763648000000}})
+	}
+	var readings []hub.Reading
+	for range 3 {
+		readings = append(readings, hub.Reading{Before: all, After: all, Events: []hub.ReadEvent{readEvent(all[7].Stream, 1763648000001)}})
+	}
+	r := newFakeReader(readings...)
+	r.ended = gone
+	e.broker.give(r)
+	e.call("GET", readerPath+"&stream=visits", "")
+	want := 64 << 10 / len(all.String())
+	if asked := r.asked(); want < 2 || !slices.Equal(asked, []int{1, want, want, want}) {
+		t.Errorf("the reader is asked for %v events, want one and then %d", asked, want)
+	}
+	one := newFakeReader(reading(0, 1), reading(1, 2))
+	one.ended = gone
+	e.broker.give(one)
+	e.call("GET", readerPath, "")
+	if asked := one.asked(); !slices.Equal(asked, []int{0, 0, 0}) {
+		t.Errorf("the reader of one stream is asked for %v events", asked)
+	}
 }
 
 func TestEventStreamsAreCounted(t *testing.T) {

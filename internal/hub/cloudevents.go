@@ -111,8 +111,10 @@ type cloudEvent struct {
 	hasJSON    bool // as data
 	source, id string
 	given      []string // names of the attributes, with faults or without
-	headers    []byte   // the object that they become, not yet closed
+	attributes []attribute
 }
+
+type attribute struct{ name, text string }
 
 // set takes an attribute; here is its place.
 func (c *cloudEvent) set(here, name, text string) {
@@ -149,7 +151,7 @@ func (c *cloudEvent) set(here, name, text string) {
 		c.event.ContentType = c.short(here, text)
 		c.mediaType(here, text)
 	}
-	c.header("ce-"+name, text)
+	c.attributes = append(c.attributes, attribute{name, text})
 }
 
 // short holds an attribute to the form of what it becomes.
@@ -160,14 +162,22 @@ func (c *cloudEvent) short(here, text string) string {
 	return text
 }
 
-func (c *cloudEvent) header(name, text string) {
-	if len(c.headers) == 0 {
-		c.headers = append(c.headers, '{')
-	} else {
-		c.headers = append(c.headers, ',')
+// headers are the object that the attributes become, nil without any. It is the
+// same in whatever order and mode they came: what is sent again is known by it.
+func (c *cloudEvent) headers() []byte {
+	if len(c.attributes) == 0 {
+		return nil
 	}
-	c.headers = append(AppendQuoted(c.headers, name), ':')
-	c.headers = AppendQuoted(c.headers, text)
+	slices.SortStableFunc(c.attributes, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
+	var object []byte
+	for _, a := range c.attributes {
+		object = append(object, ',')
+		object = AppendQuoted(object, attributePrefix+a.name)
+		object = append(object, ':')
+		object = AppendQuoted(object, a.text)
+	}
+	object[0] = '{'
+	return append(object, '}')
 }
 
 // end is the event once all of it was read.
@@ -177,20 +187,17 @@ func (c *cloudEvent) end() Event {
 			c.fault(c.prefix+name, "is missing")
 		}
 	}
-	if len(c.headers) >= maxHeaderBytes {
-		c.code = CodePayloadTooLarge
-		c.fault(c.at, "the attributes are %d bytes long as headers, at most %d are allowed", len(c.headers)+1, maxHeaderBytes)
-	}
 	e := c.event
+	e.Headers = c.headers()
+	if len(e.Headers) > maxHeaderBytes {
+		c.code = CodePayloadTooLarge
+		c.fault(c.at, "the attributes are %d bytes long as headers, at most %d are allowed", len(e.Headers), maxHeaderBytes)
+	}
 	switch {
 	case !c.hasJSON && !e.Binary:
 		e.Data = []byte("null")
 	case e.Binary && e.ContentType == "":
 		e.ContentType = binaryType
-	}
-	if len(c.headers) > 0 {
-		c.headers = append(c.headers, '}')
-		e.Headers = c.headers
 	}
 	// No idempotency key that a user may send has a control character, so that the
 	// two kinds never meet.

@@ -11,8 +11,9 @@ const attributePrefix = "ce-"
 
 // DecodeBinaryCloudEvent reads a CloudEvent 1.0 in binary mode: its attributes are
 // the headers ce-… and Content-Type, its data is the body. JSON becomes data, as
-// does what names no type and is JSON; anything else is a binary payload. As for
-// the attributes and the error see DecodeCloudEvent.
+// does what names no type and is JSON; anything else is a binary payload. The type
+// of a form, which curl -d says when it is told none, counts as none. As for the
+// attributes and the error see DecodeCloudEvent.
 func DecodeBinaryCloudEvent(header map[string][]string, body []byte, lim Limits) (Event, error) {
 	d := decoder{limits: lim}
 	c := cloudEvent{decoder: &d, prefix: "header " + attributePrefix}
@@ -60,7 +61,7 @@ func attributeHeaders(header map[string][]string) []attributeHeader {
 		case len(values) == 0:
 		case ok:
 			list = append(list, attributeHeader{attribute, "header " + clip(name), values})
-		case name == "content-type" && values[0] != "":
+		case name == "content-type" && values[0] != "" && (len(values) > 1 || !isForm(values[0])):
 			list = append(list, attributeHeader{contentTypeAttribute, typeHeader, values})
 		}
 	}
@@ -68,6 +69,12 @@ func attributeHeaders(header map[string][]string) []attributeHeader {
 		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.place, b.place))
 	})
 	return list
+}
+
+// isForm says whether a media type is that of a form.
+func isForm(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded")
 }
 
 // unescapeAttribute decodes the value of a header ce-…, which may be a quoted

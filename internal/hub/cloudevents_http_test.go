@@ -37,6 +37,9 @@ func TestBinaryCloudEventIsItsHeadersAndItsBody(t *testing.T) {
 	}
 }
 
+// formType is what curl -d says when it is told nothing.
+const formType = "application/x-www-form-urlencoded"
+
 func TestPayloadOfABinaryCloudEvent(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -46,7 +49,10 @@ func TestPayloadOfABinaryCloudEvent(t *testing.T) {
 		{"application/json", " {\"b\":\n1.10} ", `{"b":1.10}`, "application/json", false},
 		{"application/vnd.x+json", `"x"`, `"x"`, "application/vnd.x+json", false},
 		{"text/plain", `"x"`, `"x"`, "text/plain", true},
-		{"application/x-www-form-urlencoded", "{}", "{}", "application/x-www-form-urlencoded", true},
+		{formType, `{"a":1.10}`, `{"a":1.10}`, "", false},
+		{"Application/X-WWW-Form-Urlencoded; charset=utf-8", "1", "1", "", false},
+		{formType, "a=b", "a=b", "application/octet-stream", true},
+		{formType, "", "null", "", false},
 		{"", "{}", "{}", "", false},
 		{"", "{", "{", "application/octet-stream", true},
 		{"", "\xff\x00", "\xff\x00", "application/octet-stream", true},
@@ -59,7 +65,7 @@ func TestPayloadOfABinaryCloudEvent(t *testing.T) {
 		if err != nil || string(e.Data) != tc.data || e.Binary != tc.binary || e.ContentType != tc.contentType {
 			t.Errorf("%q of %q became %+v (%v)", tc.body, tc.kind, e, err)
 		}
-		if _, said := headersOf(t, e)["ce-datacontenttype"]; said != (tc.kind != "") {
+		if _, said := headersOf(t, e)["ce-datacontenttype"]; said != (tc.contentType == tc.kind && tc.kind != "") {
 			t.Errorf("%q has the headers %s", tc.kind, e.Headers)
 		}
 	}

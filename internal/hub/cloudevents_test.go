@@ -47,6 +47,28 @@ func TestAttributesOfACloudEventAreKept(t *testing.T) {
 	}
 }
 
+// A CloudEvent that is sent again is known by its content, of which the headers are
+// a part: its source and id are its idempotency key.
+func TestCloudEventIsTheSameInAnyOrderAndMode(t *testing.T) {
+	t.Parallel()
+	const want = `{"ce-a1":"x","ce-datacontenttype":"application/json","ce-id":"1","ce-n":"7","ce-source":"/s","ce-specversion":"1.0","ce-subject":"é","ce-type":"t"}`
+	same := func(how string, e hub.Event, err error) {
+		t.Helper()
+		if err != nil || string(e.Headers) != want || e.Type != "t" || e.Topic != "é" || e.Binary || string(e.Data) != "[1]" || e.IdempotencyKey != "/s\x001" {
+			t.Errorf("%s: it is %+v with the headers %s (%v)", how, e, e.Headers, err)
+		}
+	}
+	members := []string{`"specversion":"1.0"`, `"id":"1"`, `"source":"/s"`, `"type":"t"`, `"subject":"é"`, `"n":7`, `"a1":"x"`, `"datacontenttype":"application/json"`, `"data":[1]`}
+	for i := range members {
+		body := "{" + strings.Join(append(members[i:len(members):len(members)], members[:i]...), ",") + "}"
+		e, err := hub.DecodeCloudEvent([]byte(body), hub.DefaultLimits)
+		same(body, e, err)
+	}
+	header := binaryHeader("ce-subject: %C3%A9", "ce-n: 7", "ce-a1: x", "Content-Type: application/json")
+	e, err := hub.DecodeBinaryCloudEvent(header, []byte("[1]"), hub.DefaultLimits)
+	same("binary mode", e, err)
+}
+
 func TestPayloadOfACloudEvent(t *testing.T) {
 	t.Parallel()
 	for members, want := range map[string]hub.Event{

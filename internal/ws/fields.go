@@ -3,6 +3,7 @@ package ws
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"eventhub/internal/hub"
@@ -24,7 +25,8 @@ func (c *command) read(known ...string) *fields {
 		}
 	}
 	if len(unknown) > 0 {
-		f.wrong("%q is not a field of %s (fields: type, ref, %q)", truncate(slices.Min(unknown), 64), c.kind, known)
+		f.wrong("%q is not a field of %s (fields: %s)", truncate(slices.Min(unknown), 64), c.kind,
+			strings.Join(append([]string{"type", "ref"}, known...), ", "))
 	}
 	return f
 }

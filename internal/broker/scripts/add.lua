@@ -15,7 +15,7 @@
 --     damage    see stream.lua
 --   {'missing'}             there is no such stream
 --   {'conflict', indexes}   keys with other content; -1: the request's
---   {'full', length, max_events}
+--   {'full', length, max_events, how many sinks there are}
 local n, window = tonumber(ARGV[7]), tonumber(ARGV[8])
 -- So far beyond max_events a stream may go until some of it is removed at once.
 local slack = 32
@@ -77,16 +77,34 @@ for e = 1, n do
   end
 end
 if #conflicts > 0 then return {'conflict', conflicts} end
-if fresh == 0 then return answer(ids, replayed, 0) end
+-- remember keeps the ids under the request's key.
+local function remember()
+  if ARGV[9] == '' then return end
+  redis.call('SET', KEYS[3], stream.born .. ' ' .. ARGV[9] .. ' ' .. table.concat(ids, ' '), 'PX', window)
+end
+if fresh == 0 then
+  remember()
+  return answer(ids, replayed, 0)
+end
 
 local max = stream.max_events
 if stream.on_full == 'reject' and max > 0 then
   -- Only what every sink is done with makes room, and none of it goes in vain.
   local missing = length() + fresh - max
   if missing > 0 then
-    local gone, free = {}, done()
-    if missing <= 2000 then gone = redis.call('XRANGE', log, '-', '+', 'COUNT', missing) end
-    if #gone < missing or not free(gone[#gone][1]) then return {'full', length(), max} end
+    local room, gone, free = {}, {}, done()
+    local from = '-'
+    while #gone < missing and missing <= 2000 do
+      room = redis.call('XRANGE', log, from, '+', 'COUNT', 1 + most(math.min(missing - #gone, 100), 2097152))
+      local before_this = #gone
+      for _, entry in ipairs(room) do
+        if entry[1] ~= from and #gone < missing then gone[#gone + 1] = entry[1] end
+      end
+      if #gone == before_this then break end
+      from = gone[#gone]
+      if not free(from) then break end
+    end
+    if #gone < missing or not free(gone[#gone]) then return {'full', length(), max, #sinks()} end
     remove(gone)
   end
 end
@@ -103,10 +121,10 @@ for e = 1, n do
     redis.call('SET', keys[e], stream.born .. ' ' .. ARGV[starts[e] - 1] .. ' ' .. ids[e], 'PX', window)
   end
 end
-if ARGV[9] ~= '' then
-  redis.call('SET', KEYS[3], stream.born .. ' ' .. ARGV[9] .. ' ' .. table.concat(ids, ' '), 'PX', window)
-end
+remember()
 live()
-if stream.on_full ~= 'reject' and max > 0 and length() > max + slack then drop(math.min(length() - max, 5000)) end
+if stream.on_full ~= 'reject' and max > 0 and length() > max + slack then
+  drop(math.min(length() - max, math.max(fresh, most(5000, 8388608))))
+end
 local plain = stream.ttl == 0 and (stream.on_full ~= 'reject' or max == 0)
 return answer(ids, replayed, plain and 1 or 0)

@@ -1,16 +1,20 @@
 -- Removes one event from a stream, and what sinks have of it; nobody owes it any
 -- more, except who holds it now, until that is over.
 -- ARGV[6] id
--- Returns 1 when there was one, else 0
+-- Returns {1 when there was one, names of the sinks where it waited for a delivery}
 local id = ARGV[6]
+roomy()
 local found = 0
 if redis.call('EXISTS', log) == 1 then found = redis.call('XDEL', log, id) end
-for _, group in ipairs(groups()) do
-  local name = group[1]
+if found > 0 and redis.call('EXISTS', cfg) == 1 then redis.call('HINCRBY', cfg, 'deleted', found) end
+local waited = {}
+for _, sink in ipairs(sinks()) do
+  local name = sink[1]
   local side, dead, index = root .. 'side:' .. name, root .. 'dead:' .. name, root .. 'deadids:' .. name
   if redis.call('ZREM', root .. 'retry:' .. name, id) == 1 then
     redis.call('XACK', log, name, id)
     redis.call('HDEL', root .. 'times:' .. name, id)
+    waited[#waited + 1] = name
   end
   if redis.call('EXISTS', side) == 1 then
     redis.call('XACK', side, name, id)
@@ -23,4 +27,4 @@ for _, group in ipairs(groups()) do
     redis.call('HDEL', index, id)
   end
 end
-return found > 0 and 1 or 0
+return {found > 0 and 1 or 0, waited}

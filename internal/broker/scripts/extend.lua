@@ -16,7 +16,7 @@ for i = 4, #ARGV, 2 do
     else
       if ARGV[3] == '1' then note(id, entry[3], entry[4]) end
       result = #redis.call('XCLAIM', key, group, held, 0, id, 'RETRYCOUNT', entry[4], 'JUSTID')
-      if result == 0 then settle(key, id) end
+      if result == 0 then vanished(key, id) end
     end
   end
   results[#results + 1], holders[#holders + 1] = result, held

@@ -13,6 +13,14 @@ local function before(a, b)
   return as < bs
 end
 
+-- mourn notes in a sink's state that it can never have so many events, between two ids.
+local function mourn(state, n, from, to)
+  redis.call('HINCRBY', state, 'lost', n)
+  local known = redis.call('HMGET', state, 'lost_from', 'lost_to')
+  if not known[1] or before(from, known[1]) then redis.call('HSET', state, 'lost_from', from) end
+  if not known[2] or before(known[2], to) then redis.call('HSET', state, 'lost_to', to) end
+end
+
 -- pairs_of makes a table of a reply of names and values.
 local function pairs_of(info)
   local t = {}

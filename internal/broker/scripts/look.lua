@@ -1,6 +1,6 @@
 -- Says what a stream is; one that others have made is taken in.
 -- Returns {born, began, trimmed, length, first id, last id, entries ever added,
---   max_events, max_age, on_full, ttl, sliding, names of the sinks}; an empty list where there is
+--   max_events, max_age, on_full, ttl, sliding, names of the sinks, deleted}; an empty list where there is
 --   no such stream
 read()
 if not present() then return {} end
@@ -13,9 +13,8 @@ if redis.call('EXISTS', log) == 1 then
   if entry then first = entry[1] end
   added = info['entries-added'] or length()
 end
-local sinks = {}
-for _, group in ipairs(groups()) do
-  if redis.call('EXISTS', root .. 'sink:' .. group[1]) == 1 then sinks[#sinks + 1] = group[1] end
-end
+local names = {}
+for i, sink in ipairs(sinks()) do names[i] = sink[1] end
 return {stream.born or '', stream.began, stream.trimmed, length(), first, last, added,
-  ms(stream.max_events), ms(stream.max_age), stream.on_full, ms(stream.ttl), stream.sliding and 1 or 0, sinks}
+  ms(stream.max_events), ms(stream.max_age), stream.on_full, ms(stream.ttl), stream.sliding and 1 or 0, names,
+  tonumber(redis.call('HGET', cfg, 'deleted') or 0)}

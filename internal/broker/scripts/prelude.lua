@@ -4,7 +4,8 @@
 -- KEYS[2] retry (zset)     events that nobody holds, by the time they are due (ms of Redis's clock)
 -- KEYS[3] state (hash)     floor, redelivered; trimmed: the last event that retention has
 --                          removed while it was held; lost, lost_from, lost_to: events
---                          that the sink can never have, and was not told of yet
+--                          that the sink can never have, and was not told of yet; failed:
+--                          how many of them were lost since they failed after that
 -- KEYS[4] side (stream)    redriven events: same ids, a group of the same name. They are
 --                          here since the log may have been trimmed, and must not be held up by them
 -- KEYS[5] times (hash)     of events that failed or were extended: when they were first and
@@ -63,9 +64,8 @@ local function vanished(key, id)
   redis.call('ZREM', retry, id)
   local trimmed = redis.call('HGET', state, 'trimmed')
   if trimmed and not before(trimmed, id) then
-    redis.call('HINCRBY', state, 'lost', 1)
-    redis.call('HSETNX', state, 'lost_from', id)
-    redis.call('HSET', state, 'lost_to', id)
+    mourn(state, 1, id, id)
+    redis.call('HINCRBY', state, 'failed', 1)
   end
 end
 

@@ -2,7 +2,8 @@
 -- KEYS[1] log (stream)   the events, with a group for each sink
 -- KEYS[2] cfg (hash)     born (the generation: µs of its making), began (ms; nothing in the
 --                        log is older), max_events, max_age (ms), on_full, ttl (ms), sliding
---                        (0 or 1), trimmed (the last event that retention has removed)
+--                        (0 or 1), trimmed (the last event that retention has removed),
+--                        deleted (how many were deleted one by one)
 -- ARGV[1…5] max_events, max_age, on_full, ttl, sliding of a stream that has none
 -- A stream exists when it has cfg, or its log has entries: others may have made it
 -- by their own XADD. A log without either is there for the groups of sinks only.
@@ -56,25 +57,28 @@ local function live()
   if left > 0 then redis.call('PEXPIRE', log, left) end
 end
 
--- groups lists those of the log: {name, last-delivered-id, pending}.
-local function groups()
+-- sinks lists the groups of the log that are a sink's: {name, last-delivered-id,
+-- pending}. Other programs' groups are none of ours: nothing is kept for them.
+local function sinks()
   local list = {}
   local infos = redis.pcall('XINFO', 'GROUPS', log)
   if infos.err then return list end -- there is no log
   for _, info in ipairs(infos) do
     local g = pairs_of(info)
-    list[#list + 1] = {g.name, g['last-delivered-id'], g.pending}
+    if redis.call('EXISTS', root .. 'sink:' .. g.name) == 1 then
+      list[#list + 1] = {g.name, g['last-delivered-id'], g.pending}
+    end
   end
   return list
 end
 
--- owing makes a test whether a group still owes an event.
-local function owing(group)
+-- owing makes a test whether a sink still owes an event.
+local function owing(sink)
   local oldest
-  if group[3] > 0 then oldest = redis.call('XPENDING', log, group[1])[2] end
+  if sink[3] > 0 then oldest = redis.call('XPENDING', log, sink[1])[2] end
   return function(id)
     if oldest then return not before(id, oldest) end
-    return before(group[2], id)
+    return before(sink[2], id)
   end
 end
 
@@ -84,79 +88,92 @@ local hits, removed = {}, 0
 -- lose notes that a sink can never have these events.
 local function lose(name, ids)
   if #ids == 0 then return end
-  local state = root .. 'sink:' .. name
-  redis.call('HINCRBY', state, 'lost', #ids)
-  redis.call('HSETNX', state, 'lost_from', ids[1])
-  redis.call('HSET', state, 'lost_to', ids[#ids])
+  mourn(root .. 'sink:' .. name, #ids, ids[1], ids[#ids])
   hits[name] = (hits[name] or 0) + #ids
 end
 
--- remove removes the oldest entries, which are these, and notes what sinks lose by
--- it: what they have not read, and what waits to be delivered again. What somebody
--- holds may yet be done; it is lost when it fails.
-local function remove(entries)
-  local last = entries[#entries][1]
-  for _, group in ipairs(groups()) do
-    local name = group[1]
-    if redis.call('EXISTS', root .. 'sink:' .. name) == 1 then
-      if group[3] > 0 then
-        local held, waiting = false, {}
-        for _, entry in ipairs(redis.call('XPENDING', log, name, '-', last, #entries)) do
-          if entry[2] == 'retry' then
-            redis.call('XACK', log, name, entry[1])
-            redis.call('ZREM', root .. 'retry:' .. name, entry[1])
-            redis.call('HDEL', root .. 'times:' .. name, entry[1])
-            waiting[#waiting + 1] = entry[1]
-          else
-            held = true
-          end
-        end
-        lose(name, waiting)
-        if held then
-          redis.call('HSET', root .. 'sink:' .. name, 'trimmed', last)
-          hits[name] = hits[name] or 0
+-- remove removes the oldest entries, which have these ids, and notes what sinks lose
+-- by it: what they have not read, and what waits to be delivered again. What
+-- somebody holds may yet be done; it is lost when it fails.
+local function remove(ids)
+  local last = ids[#ids]
+  for _, sink in ipairs(sinks()) do
+    local name = sink[1]
+    if sink[3] > 0 then
+      local held, waiting = false, {}
+      for _, entry in ipairs(redis.call('XPENDING', log, name, '-', last, #ids)) do
+        if entry[2] == 'retry' then
+          redis.call('XACK', log, name, entry[1])
+          redis.call('ZREM', root .. 'retry:' .. name, entry[1])
+          redis.call('HDEL', root .. 'times:' .. name, entry[1])
+          waiting[#waiting + 1] = entry[1]
+        else
+          held = true
         end
       end
-      if before(group[2], last) then
-        local unread = {}
-        for _, entry in ipairs(entries) do
-          if before(group[2], entry[1]) then unread[#unread + 1] = entry[1] end
-        end
-        lose(name, unread)
+      lose(name, waiting)
+      if held then
+        redis.call('HSET', root .. 'sink:' .. name, 'trimmed', last)
+        hits[name] = hits[name] or 0
       end
     end
+    if before(sink[2], last) then
+      local unread = {}
+      for _, id in ipairs(ids) do
+        if before(sink[2], id) then unread[#unread + 1] = id end
+      end
+      lose(name, unread)
+    end
   end
-  redis.call('XTRIM', log, 'MAXLEN', length() - #entries)
+  redis.call('XTRIM', log, 'MAXLEN', length() - #ids)
   redis.call('HSET', cfg, 'trimmed', last)
   stream.trimmed = last
-  removed = removed + #entries
+  removed = removed + #ids
 end
 
--- oldest returns so many of the oldest entries, a bounded number.
-local function oldest(n) return redis.call('XRANGE', log, '-', '+', 'COUNT', math.min(n, 100)) end
+-- weight is about what an event takes, in bytes. Redis gives ids with their events
+-- only, and does nothing else while it copies them.
+local average
+local function weight()
+  if not average then
+    local usage = redis.pcall('MEMORY', 'USAGE', log, 'SAMPLES', 5)
+    average = 100 -- the embedded Redis does not tell
+    if type(usage) == 'number' then average = math.max(1, usage / math.max(1, length())) end
+  end
+  return average
+end
+
+-- most bounds a number of events by what they take.
+local function most(n, bytes) return math.max(1, math.min(n, math.floor(bytes / weight()))) end
+
+-- oldest returns the ids of so many of the oldest entries, about 2 MiB of them.
+local function oldest(n)
+  local ids = {}
+  for i, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', most(math.min(n, 100), 2097152))) do ids[i] = entry[1] end
+  return ids
+end
 
 -- drop removes so many of the oldest entries.
 local function drop(n)
   while n > 0 do
-    local entries = oldest(n)
-    if #entries == 0 then return end
-    remove(entries)
-    n = n - #entries
+    local ids = oldest(n)
+    if #ids == 0 then return end
+    remove(ids)
+    n = n - #ids
   end
 end
 
 -- spend removes up to so many of the oldest entries that a test says are free.
 local function spend(n, free)
   while n > 0 do
-    local entries = oldest(n)
-    local spent = {}
-    for _, entry in ipairs(entries) do
-      if not free(entry[1]) then break end
-      spent[#spent + 1] = entry
+    local ids, all = {}, oldest(n)
+    for _, id in ipairs(all) do
+      if not free(id) then break end
+      ids[#ids + 1] = id
     end
-    if #spent > 0 then remove(spent) end
-    if #spent < 100 then return end
-    n = n - #spent
+    if #ids > 0 then remove(ids) end
+    if #ids < #all or #ids == 0 then return end
+    n = n - #ids
   end
 end
 
@@ -164,7 +181,7 @@ end
 -- nobody is.
 local function done()
   local tests = {}
-  for i, group in ipairs(groups()) do tests[i] = owing(group) end
+  for i, sink in ipairs(sinks()) do tests[i] = owing(sink) end
   return function(id)
     for _, owes in ipairs(tests) do
       if owes(id) then return false end

@@ -11,11 +11,11 @@
 --   keepers  sinks that keep events which are over it
 read()
 if not present() then return {} end
-local dry, piece = ARGV[6] == '1', 1000
+local dry, piece = ARGV[6] == '1', most(1000, 8388608)
 if not dry then roomy() end
 
-local list, tests = groups(), {}
-for i, group in ipairs(list) do tests[i] = owing(group) end
+local list, tests = sinks(), {}
+for i, sink in ipairs(list) do tests[i] = owing(sink) end
 local keepers, named = {}, {}
 -- aged says whether an event is over max_age and owed by nobody.
 local function aged(id)
@@ -40,7 +40,7 @@ local finished = stream.on_full == 'reject' and done()
 local events, last, more = 0, '', 0
 if dry then
   local from = ARGV[7] ~= '' and ARGV[7] or '-'
-  for _, entry in ipairs(redis.call('XRANGE', log, from, '+', 'COUNT', piece)) do
+  for _, entry in ipairs(redis.call('XRANGE', log, from, '+', 'COUNT', 1 + piece)) do
     if entry[1] ~= ARGV[7] then
       more = 1
       if (beyond <= 0 or finished and not finished(entry[1])) and not aged(entry[1]) then
