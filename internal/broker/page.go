@@ -49,7 +49,7 @@ type verdict uint8
 
 const (
 	pageGood  verdict = iota
-	pageAlien         // it is of another generation than was asked for
+	pageAlien         // it is of another generation than was asked for, or the stream is gone
 	pageStray         // it has events, but no generation
 )
 
@@ -63,7 +63,7 @@ const (
 func (p *page) decode(t *tail) {
 	p.once.Do(func() {
 		switch found := &p.found; {
-		case found.born == p.key.born, found.born == "" && len(found.entries) == 0:
+		case found.born == p.key.born:
 			p.fill(t, found)
 		case found.stray():
 			p.verdict = pageStray

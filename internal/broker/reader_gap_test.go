@@ -180,6 +180,11 @@ func TestReaderOfARecreatedStreamIsReset(t *testing.T) {
 	if err := one.DeleteStream(t.Context(), "orders"); err != nil {
 		t.Fatal(err)
 	}
+	paused := resume(t, two, all.After)
+	paused.Pause()
+	if untold, err := paused.Take(0); err != nil || !slices.Equal(untold.After, all.After) {
+		t.Errorf("before it is told, its place is %v, want that where it came from: %v (%v)", untold.After, all.After, err)
+	}
 	gone := resume(t, two, all.After)
 	wantReset(t, readGaps(t, gone, 1))
 	plain := read(t, two, "after:"+old[4].String(), "orders")

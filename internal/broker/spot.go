@@ -16,6 +16,7 @@ type spot struct {
 	born  string    // the generation that after is of; "" where there was no stream
 	stale bool      // there is no stream, so after is of a generation that is gone
 	gaps  []hub.Gap // to be told first
+	from  hub.Place // before these gaps
 	fresh bool      // before the first event nothing is missing: it takes what there is
 
 	// since is the tail's last read that may have begun before this reader knew of
@@ -35,7 +36,14 @@ type spot struct {
 	before hub.ID // the place before them
 }
 
-func (s *spot) place() hub.Place { return hub.Place{Stream: s.stream, Born: s.born, After: s.after} }
+// place is what the reader may resume from: where it has to be told of gaps yet, that
+// is where it came from.
+func (s *spot) place() hub.Place {
+	if len(s.gaps) > 0 {
+		return s.from
+	}
+	return hub.Place{Stream: s.stream, Born: s.born, After: s.after}
+}
 
 // take adds what there is to k. Gaps and a new generation come before all events of
 // the stream.
@@ -56,10 +64,11 @@ func (s *spot) take(k *taking) {
 				s.tail.ask()
 			}
 			return
-		// What the window has of before the reader came may be removed by now.
-		case s.after.Compare(v.lo) >= 0 && s.after.Compare(s.end) >= 0:
+		case s.sees(&v):
 			s.page = nil
 			s.consume(itemsAfter(v.items, s.after), v.hi, k)
+		case v.gone: // with all that it has not read
+			return
 		default:
 			p := s.history(&v, k)
 			if p == nil {
@@ -69,6 +78,10 @@ func (s *spot) take(k *taking) {
 		}
 	}
 }
+
+// sees says whether the window has all that comes next. What it has of before the
+// reader came may be removed by now.
+func (s *spot) sees(v *view) bool { return s.after.Compare(v.lo) >= 0 && s.after.Compare(s.end) >= 0 }
 
 // agree goes over to the tail's generation of the stream, if that is the newer one.
 // It is false when the reader has to wait.
@@ -181,8 +194,10 @@ func (s *spot) isCaught() bool {
 	}
 	if s.after.Compare(s.end) >= 0 {
 		s.caught = true
-	} else if v := s.tail.view(); v.born == s.born || v.gone {
-		s.caught = s.after.Compare(v.hi) >= 0 && v.whole > s.since
+	} else if v := s.tail.view(); v.whole > s.since {
+		own := v.born == s.born
+		left := own && s.after.Compare(v.hi) < 0 && (!v.gone || s.sees(&v))
+		s.caught = (own || v.gone) && !left
 	}
 	return s.caught
 }

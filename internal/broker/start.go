@@ -11,6 +11,7 @@ func startAt(stream string, position hub.Position, info streamInfo) *spot {
 	s := &spot{stream: stream, born: info.born, end: info.last, trimmed: info.trimmed}
 	after, known := position.After()
 	born, resumes := position.Resumes()
+	s.from = hub.Place{Stream: stream, Born: born, After: after}
 	switch {
 	case !known:
 		s.after = info.last

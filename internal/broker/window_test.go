@@ -205,6 +205,43 @@ func TestPageFromBeforeATrimIsReadOnceMoreAtMost(t *testing.T) {
 	}
 }
 
+func TestReaderSkipsNothingOfAStreamThatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	b, ids := engine(t, 100)
+	r, s := history(t, b)
+	if _, err := r.Take(0); err != nil { // its page is under way
+		t.Fatal(err)
+	}
+	s.page = nil
+	b.readers.pages.forgetStream("orders")
+	if err := b.DeleteStream(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	// The tail does not know it yet.
+	tail := s.tail
+	tail.mu.Lock()
+	tail.gone, tail.window = false, window{lo: ids[98], hi: ids[99]}
+	tail.mu.Unlock()
+	timeout := time.After(20 * time.Second)
+	for {
+		reading, err := r.Take(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := reading.After[0].After; len(reading.Events) > 0 || after != (hub.ID{}) {
+			t.Fatalf("%d events came, and the place is %s, want the start", len(reading.Events), after)
+		}
+		if reading.Caught {
+			break
+		}
+		select {
+		case <-r.Ready():
+		case <-timeout:
+			t.Fatal("it is not caught")
+		}
+	}
+}
+
 func TestReaderOfAnOldPageUsesTheNewOneThatOthersHaveRead(t *testing.T) {
 	t.Parallel()
 	b, ids := engine(t, 100)
