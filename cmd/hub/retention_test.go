@@ -85,10 +85,13 @@ func TestGapFrameCountsExactlyWhatASinkLost(t *testing.T) {
 		t.Errorf("the paused reader was told %+v, want a gap up to %s", gap, id[lost-1])
 	}
 	assertRead(t, paused.events(int(kept)), id[lost:])
-	logs := one.logs.String() + two.logs.String()
-	if !strings.Contains(logs, `"sink":"away"`) || !strings.Contains(logs, "has lost events") {
-		t.Error("no log line tells of what the sink has lost")
-	}
+	eventually(t, func() string { // losses are gathered for a second
+		logs := one.logs.String() + two.logs.String()
+		if !strings.Contains(logs, `"sink":"away"`) || !strings.Contains(logs, "has lost events") {
+			return "no log line tells of what the sink has lost"
+		}
+		return ""
+	})
 	counted := 0
 	for _, h := range []*testHub{one, two} {
 		for line := range strings.Lines(string(h.call("GET", "/metrics", "").body)) {

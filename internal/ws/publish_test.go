@@ -218,6 +218,8 @@ func TestLargePublishesDoNotPileUp(t *testing.T) {
 	t.Parallel()
 	s, stored := publishing(t, Options{})
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	defer free() // or the socket's end would wait for ever
 	s.broker.publish = func(ctx context.Context, p hub.Publication) (hub.Published, error) {
 		<-release
 		return stored.publish(ctx, p)
@@ -244,7 +246,7 @@ func TestLargePublishesDoNotPileUp(t *testing.T) {
 		}
 		return sess.commands.Load() == 7
 	})
-	close(release)
+	free()
 	for !strings.Contains(p.next(), `"ref":1`) { // those that have waited for too long are refused
 	}
 	if err := receive(t, sent, "the end of sending"); err != nil {
