@@ -120,6 +120,14 @@ func TestSeekMovesASinkEverywhere(t *testing.T) {
 	if pending := pendingEvents(t, two, "billing"); len(pending) > 0 {
 		t.Errorf("pending: %+v", pending)
 	}
+	eventually(t, func() string { // its hub has heard of it
+		for _, c := range one.want(http.StatusOK, "GET", "/v1/sinks/billing", "")["consumers"].([]any) {
+			if held := c.(map[string]any)["in_flight"]; held != 0.0 {
+				return fmt.Sprintf("the consumer is said to hold %v events", held)
+			}
+		}
+		return ""
+	})
 	s.ok(`{"type":"resume"}`)
 	if f := s.ack("orders", id[4]); len(f.Acked) > 0 {
 		t.Errorf("the ack of what was held was answered %+v", f)
