@@ -56,8 +56,7 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	a.met = answer[0] == int64(1)
 	a.lost = !a.met && answer[2] == int64(1)
 	if a.lost { // others may hold what was of the old one
-		b.resetHere(sink, stream)
-		b.notify(b.keys.bell(), b.name+" "+bellReset+" "+sink+" "+stream)
+		b.resetAll(sink, stream)
 	}
 	a.last, err = parseAny(answer[1])
 	return a, failure(err, "attaching the sink to "+stream)
@@ -110,11 +109,17 @@ func (b *Broker) Seek(ctx context.Context, sink, stream string, to hub.Position)
 		return failure(err, "moving the sink")
 	}
 	b.sought(sink, stream)
-	b.notify(b.keys.bell(), b.name+" "+bellSought+" "+sink+" "+stream)
+	b.tell(bellSought, sink, stream)
 	return nil
 }
 
-// resetHere: the group of a sink is another one now.
+// resetAll: the group of a sink is another one now, for all hubs.
+func (b *Broker) resetAll(sink, stream string) {
+	b.resetHere(sink, stream)
+	b.tell(bellReset, sink, stream)
+}
+
+// resetHere is the same for this hub.
 func (b *Broker) resetHere(name, stream string) { b.at(name, stream, (*sink).reset) }
 
 // sought: a sink was moved in a stream, so nobody holds anything of it.

@@ -82,6 +82,12 @@ func wake(signal chan<- struct{}) {
 	}
 }
 
+// tell rings the bell for what concerns all hubs, this one knowing it already: a
+// bell… word, and what it is about.
+func (b *Broker) tell(words ...string) {
+	b.notify(b.keys.bell(), b.name+" "+strings.Join(words, " "))
+}
+
 // notify publishes a hint without waiting for it.
 func (b *Broker) notify(channel, message string) {
 	cmd := command("publish", channel, message)
@@ -114,7 +120,7 @@ func (b *Broker) onBell(message string) {
 		}
 	case bellStream:
 		for _, stream := range words[2:] {
-			b.cache.forget(stream)
+			b.isOther(stream)
 		}
 	case bellDeleted:
 		if len(words) == 4 {

@@ -106,6 +106,7 @@ type Broker struct {
 	cache *streamCache
 
 	retention *retention
+	losses    *lossReports
 	readers   *readers
 
 	mu        sync.RWMutex // protects the fields below
@@ -135,7 +136,7 @@ func New(opts Options) (*Broker, error) {
 	b := &Broker{
 		name: hubPrefix + id.String(), opts: opts, keys: keys{opts.Prefix}, log: opts.Log,
 		sinks: map[string]*sink{}, watchers: map[string]*watched{}, consumers: map[*consumer]struct{}{}, alive: newAlive(),
-		cache: newStreamCache(), retention: newRetention(),
+		cache: newStreamCache(), retention: newRetention(), losses: newLossReports(),
 	}
 	if b.store, err = openStore(opts, b.name); err != nil {
 		return nil, err

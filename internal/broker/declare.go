@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -25,11 +24,10 @@ func (b *Broker) declare(ctx context.Context) {
 			b.declared.Store(true)
 			return
 		}
-		wait := min(100*time.Millisecond<<min(failures, 10), 5*time.Second)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait/2 + rand.N(wait/2)):
+		case <-time.After(backoff(failures, firstDelay, 5*time.Second)):
 		}
 	}
 }

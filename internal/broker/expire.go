@@ -174,5 +174,5 @@ func (b *Broker) announce(sink, stream string) {
 }
 
 func (b *Broker) tellDue(sink, stream string) {
-	b.notify(b.keys.bell(), b.name+" "+bellDue+" "+sink+" "+stream)
+	b.tell(bellDue, sink, stream)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,10 +158,9 @@ func (l *live) run(ctx context.Context) {
 		if failures++; failures == 1 {
 			l.log.Warn("the pub/sub connection to Redis is lost, making a new one", slog.Any("error", err))
 		}
-		wait := min(50*time.Millisecond<<min(failures, 10), 2*time.Second)
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait/2)):
+		case <-time.After(backoff(failures, 50*time.Millisecond, mostDelay)):
 		}
 	}
 }

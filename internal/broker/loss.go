@@ -2,7 +2,6 @@ package broker
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,9 +23,14 @@ func (b *Broker) lost(name, stream string) {
 // retention while it was held.
 func (b *Broker) perhapsLost(sink, stream string, settled hub.Settled) {
 	if len(settled.NotPending) > 0 {
-		b.lost(sink, stream)
-		b.notify(b.keys.bell(), b.name+" "+bellLost+" "+sink+" "+stream)
+		b.lostAll(sink, stream)
 	}
+}
+
+// lostAll is lost for all hubs.
+func (b *Broker) lostAll(sink, stream string) {
+	b.lost(sink, stream)
+	b.tell(bellLost, sink, stream)
 }
 
 // askForLoss asks what was lost, if there is somebody to tell.
@@ -51,7 +55,7 @@ func (s *sink) askForLoss(st *sinkStream, now time.Time) {
 		}
 		told := append([]string{strconv.FormatInt(number(answer[0]), 10)}, words(answer[1:3])...)
 		s.tellLoss(st, told)
-		s.broker.notify(s.broker.keys.bell(), strings.Join(append([]string{s.broker.name, bellGap, s.name, st.name}, told...), " "))
+		s.broker.tell(append([]string{bellGap, s.name, st.name}, told...)...)
 	})
 }
 

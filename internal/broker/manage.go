@@ -111,7 +111,7 @@ func (b *Broker) detach(ctx context.Context, sink, stream string) error {
 // by the counter with their next heartbeat.
 func (b *Broker) changed(ctx context.Context, sink string) {
 	_ = b.work(ctx, b.keys.changes(), command("incr", b.keys.changes()))
-	b.notify(b.keys.bell(), b.name+" "+bellSink+" "+sink)
+	b.tell(bellSink, sink)
 	b.reload(sink)
 }
 

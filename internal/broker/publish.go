@@ -98,9 +98,7 @@ func (b *Broker) published(stream string) {
 
 // addCommand is the script that adds events.
 func (b *Broker) addCommand(p hub.Publication) (cmd once, size int) {
-	_, declared := b.opts.Declared[p.Stream]
-	create := !p.IfExists && (declared || !b.opts.NoAutoCreate)
-	args := b.streamArgs(p.Stream, flag(create), len(p.Events), b.opts.IdempotencyWindow.Milliseconds())
+	args := b.streamArgs(p.Stream, flag(!p.IfExists && b.creatable(p.Stream)), len(p.Events), b.opts.IdempotencyWindow.Milliseconds())
 	keys := b.keys.stream(p.Stream)
 	request := ""
 	if p.Key != "" {

@@ -116,10 +116,8 @@ func (rs *readers) find(ctx context.Context, stream string, from hub.Position) (
 	if err != nil {
 		return nil, err
 	}
-	if info.born == "" && rs.broker.opts.NoAutoCreate {
-		if _, declared := rs.broker.opts.Declared[stream]; !declared {
-			return nil, rs.broker.missing(stream)
-		}
+	if info.born == "" && !rs.broker.creatable(stream) {
+		return nil, rs.broker.missing(stream)
 	}
 	return startAt(stream, position, info), nil
 }

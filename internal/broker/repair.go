@@ -73,7 +73,7 @@ func (s *sink) mended(st *sinkStream, cmd once) {
 			return // it was there
 		}
 		s.reset(st)
-		s.broker.notify(s.broker.keys.bell(), s.broker.name+" "+bellReset+" "+s.name+" "+st.name)
+		s.broker.tell(bellReset, s.name, st.name)
 	})
 }
 

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"eventhub/internal/hub"
 )
 
 // Retention. max_events is held by the script that adds events (cache.go says when
@@ -25,23 +23,12 @@ const (
 
 // retention is when to look at which stream.
 type retention struct {
-	mu     sync.Mutex // protects the fields below
-	due    map[string]time.Time
-	losses map[[2]string]lossReport // by sink and stream
+	mu  sync.Mutex // protects the field below
+	due map[string]time.Time
 }
-
-// lossReport gathers what is to be logged of a sink's losses: one that loses events all
-// the time must not fill the log.
-type lossReport struct {
-	events int64     // since it was last logged
-	logged time.Time // when
-}
-
-// lossLogInterval is between two lines of one sink and stream.
-const lossLogInterval = 10 * time.Second
 
 func newRetention() *retention {
-	return &retention{due: map[string]time.Time{}, losses: map[[2]string]lossReport{}}
+	return &retention{due: map[string]time.Time{}}
 }
 
 // stir has a stream looked at soon: something was published to it.
@@ -103,50 +90,6 @@ func (r *retention) forget(stream string) {
 	delete(r.due, stream)
 }
 
-// report adds to what is to be logged of a loss.
-func (r *retention) report(sink, stream string, events int64) {
-	if events == 0 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	at := [2]string{sink, stream}
-	report := r.losses[at]
-	report.events += events
-	r.losses[at] = report
-}
-
-// reports takes what is to be logged now.
-func (r *retention) reports(now time.Time) map[[2]string]int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := map[[2]string]int64{}
-	for at, report := range r.losses {
-		switch {
-		case now.Sub(report.logged) < lossLogInterval:
-		case report.events == 0:
-			delete(r.losses, at)
-		default:
-			all[at] = report.events
-			r.losses[at] = lossReport{logged: now}
-		}
-	}
-	return all
-}
-
-// bereaved: a sink has lost events of a stream.
-func (b *Broker) bereaved(sink, stream string, events int64) {
-	b.metrics.lost.Add(float64(events))
-	b.retention.report(sink, stream, events)
-}
-
-func (b *Broker) logLosses(now time.Time) {
-	for at, events := range b.retention.reports(now) {
-		b.log.Warn("a sink has lost events that it had not read, or not finished: its stream was full (max_events)",
-			slog.String("sink", at[0]), slog.String("stream", at[1]), slog.Int64("events", events))
-	}
-}
-
 // retain runs until ctx ends.
 func (b *Broker) retain(ctx context.Context) {
 	ticker := time.NewTicker(retainInterval)
@@ -180,132 +123,6 @@ func (b *Broker) retain(ctx context.Context) {
 				b.log.Debug("retention of a stream failed, it is tried again", slog.String("stream", stream), slog.Any("error", err))
 				b.retention.stir(stream)
 			}
-		}
-	}
-}
-
-// trim removes what a stream's retention does not keep, some of it where it is
-// much, and plans the next look.
-func (b *Broker) trim(ctx context.Context, stream string) error {
-	began := time.Now()
-	t, err := b.trimOnce(ctx, stream, false, trimmed{})
-	for err == nil && t.more && time.Since(began) < retainBudget {
-		t, err = b.trimOnce(ctx, stream, false, trimmed{})
-	}
-	if err != nil {
-		return err
-	}
-	if !t.there {
-		b.retention.forget(stream)
-		b.cache.unlist(stream)
-		return b.work(ctx, b.keys.streams(), command("srem", b.keys.streams(), stream)) // its ttl is over
-	}
-	b.enlist(stream)
-	r := b.retention
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch now := time.Now(); {
-	case t.more:
-		r.plan(stream, now)
-	case t.due == 0:
-		r.plan(stream, now.Add(retainOwed))
-	case t.due > 0:
-		r.plan(stream, now.Add(t.due))
-	}
-	return nil
-}
-
-// trimmed is the answer of trim.lua.
-type trimmed struct {
-	there  bool // the stream exists
-	events int64
-	last   string
-	more   bool
-	beyond int64
-	due    time.Duration // until there is more to do by max_age; negative: never
-	owing  []string
-}
-
-// trimOnce removes a piece of what a stream does not keep, or counts it, behind
-// what was counted before.
-func (b *Broker) trimOnce(ctx context.Context, stream string, dry bool, before trimmed) (t trimmed, err error) {
-	const doing = "removing old events"
-	fail := failure
-	if dry {
-		fail = readFailure
-	}
-	var beyond any = ""
-	if before.there {
-		beyond = before.beyond
-	}
-	cmd := trimScript.call(b.keys.stream(stream), b.streamArgs(stream, flag(dry), before.last, beyond)...)
-	if err := b.work(ctx, b.keys.log(stream), cmd); err != nil {
-		return t, fail(err, doing)
-	}
-	answer, err := cmd.Slice()
-	if err != nil || len(answer) == 0 {
-		return t, fail(err, doing)
-	}
-	if len(answer) != 7 {
-		return t, fail(errAnswer, doing)
-	}
-	t = trimmed{
-		there: true, events: number(answer[0]), more: answer[2] == int64(1), beyond: number(answer[3]),
-		due: time.Duration(number(answer[4])) * time.Millisecond, owing: words(answer[5]),
-	}
-	t.last, _ = answer[1].(string)
-	damage, _ := answer[6].([]any)
-	if !dry {
-		b.removed(stream, t.events, damage)
-	}
-	return t, nil
-}
-
-// removed: retention has removed events of a stream, and done damage to sinks, which
-// is name, events lost, ….
-func (b *Broker) removed(stream string, events int64, damage []any) {
-	b.metrics.trimmed.Add(float64(events))
-	for i := 0; i+1 < len(damage); i += 2 {
-		sink, _ := damage[i].(string)
-		b.bereaved(sink, stream, number(damage[i+1]))
-		b.lost(sink, stream)
-		b.notify(b.keys.bell(), b.name+" "+bellLost+" "+sink+" "+stream)
-	}
-}
-
-// pruneLimit is how long a prune may take in all.
-const pruneLimit = 5 * time.Second
-
-// Prune removes at once what a stream's retention does not keep; dry: it only says
-// what that would be.
-//
-// Errors: CodeStreamNotFound, CodeUnavailable, also when it takes too long: what was
-// removed until then stays removed.
-func (b *Broker) Prune(ctx context.Context, stream string, dry bool) (hub.Pruned, error) {
-	ctx, cancel := context.WithTimeout(ctx, pruneLimit)
-	defer cancel()
-	var pruned hub.Pruned
-	var before trimmed
-	for {
-		t, err := b.trimOnce(ctx, stream, dry, before)
-		if err != nil {
-			return pruned, err
-		}
-		if !t.there {
-			return pruned, noSuchStream(stream)
-		}
-		pruned.Events += t.events
-		pruned.Owed = t.owing
-		if t.last != "" {
-			if pruned.Last, err = hub.ParseID(t.last); err != nil {
-				return pruned, failure(err, "removing old events")
-			}
-		}
-		if !t.more {
-			return pruned, nil
-		}
-		if dry {
-			before = t
 		}
 	}
 }

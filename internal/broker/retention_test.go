@@ -243,6 +243,31 @@ func TestSmallerBoundRemovesAtOnceWhatIsBeyond(t *testing.T) {
 	}
 }
 
+func TestSmallerBoundCountsWhicheverHubWasAsked(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for _, b := range []*broker.Broker{startBroker(t, s.URL()), startBroker(t, s.URL())} { // the first does the housekeeping
+		stream := "orders-" + b.Name()
+		if _, err := publish(t.Context(), b, stream, batch("x", 500)); err != nil {
+			t.Fatal(err)
+		}
+		put(t, b, stream, hub.StreamConfig{MaxEvents: 7})
+		eventually(t, func() string {
+			if n := s.Client(t).XLen(t.Context(), "hub:{"+stream+"}:log").Val(); n != 7 {
+				return fmt.Sprintf("%d events are there", n)
+			}
+			return ""
+		})
+		put(t, b, stream, hub.StreamConfig{MaxEvents: 5}) // and nothing is published near it
+		eventually(t, func() string {
+			if n := s.Client(t).XLen(t.Context(), "hub:{"+stream+"}:log").Val(); n != 5 {
+				return fmt.Sprintf("%d events are there", n)
+			}
+			return ""
+		})
+	}
+}
+
 func TestStreamEndsWithItsTTL(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

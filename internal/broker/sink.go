@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -232,8 +231,7 @@ func (s *sink) wanted(st *sinkStream) bool {
 // for a while that grows: an error must not become a loop.
 func (s *sink) fails(st *sinkStream, doing string, err error) {
 	st.failures++
-	wait := min(100*time.Millisecond<<min(st.failures, 10), 2*time.Second)
-	st.notBefore = time.Now().Add(wait/2 + rand.N(wait/2))
+	st.notBefore = time.Now().Add(backoff(st.failures, firstDelay, mostDelay))
 	for c := range st.attachments {
 		if c.pull {
 			c.fail(failure(cmp.Or(err, errAnswer), doing)) // its client is there to try again

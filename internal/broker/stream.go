@@ -102,13 +102,16 @@ func noSuchStream(stream string) *hub.Error {
 	return hub.Errorf(hub.CodeStreamNotFound, "there is no stream %q", stream)
 }
 
+// creatable says whether a stream that is not there is made by who names it.
+func (b *Broker) creatable(stream string) bool {
+	_, declared := b.opts.Declared[stream]
+	return declared || !b.opts.NoAutoCreate
+}
+
 // mustExist fails where a stream is not there and would have to be made first.
 func (b *Broker) mustExist(ctx context.Context, streams ...string) error {
-	if !b.opts.NoAutoCreate {
-		return nil
-	}
 	for _, stream := range streams {
-		if _, ok := b.opts.Declared[stream]; ok {
+		if b.creatable(stream) {
 			continue
 		}
 		info, err := b.look(ctx, stream)
@@ -153,6 +156,12 @@ func (b *Broker) enlist(stream string) {
 // bell, or by the counter with their next heartbeat.
 func (b *Broker) streamChanged(ctx context.Context, stream string) {
 	_ = b.work(ctx, b.keys.changes(), command("incr", b.keys.changes()))
+	b.isOther(stream)
+	b.tell(bellStream, stream)
+}
+
+// isOther: a stream has changed, or is gone.
+func (b *Broker) isOther(stream string) {
 	b.cache.forget(stream)
-	b.notify(b.keys.bell(), b.name+" "+bellStream+" "+stream)
+	b.stir([]string{stream}) // it may have other bounds
 }

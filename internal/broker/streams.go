@@ -26,7 +26,6 @@ func (b *Broker) PutStream(ctx context.Context, stream string, config hub.Stream
 	}
 	b.enlist(stream)
 	b.streamChanged(ctx, stream)
-	b.retention.stir(stream)
 	status, err = b.Stream(ctx, stream)
 	return status, made == 1, err
 }
@@ -121,18 +120,16 @@ func (b *Broker) DeleteStream(ctx context.Context, stream string) error {
 	if err := b.work(ctx, b.keys.log(stream), cmd); err != nil {
 		return failure(err, doing)
 	}
-	answer, err := cmd.Slice()
-	if err != nil || len(answer) != 2 {
+	sinks, err := cmd.StringSlice()
+	if err != nil {
 		return failure(err, doing)
 	}
 	_ = b.work(ctx, b.keys.streams(), command("srem", b.keys.streams(), stream)) // else the housekeeping does
 	b.streamChanged(ctx, stream)
-	for _, name := range words(answer[1]) {
-		b.resetHere(name, stream)
-		b.notify(b.keys.bell(), b.name+" "+bellReset+" "+name+" "+stream)
+	for _, name := range sinks {
+		b.resetAll(name, stream)
 	}
-	b.ring(stream)
-	b.bell.touch(stream)
+	b.published(stream) // who reads it sees that it is gone
 	return nil
 }
 
@@ -173,12 +170,10 @@ func (b *Broker) DeleteEvent(ctx context.Context, stream string, id hub.ID) erro
 		return failure(err, "deleting the event")
 	}
 	b.readers.deleted(stream, id)
-	if answer, err := cmd.Slice(); err == nil && len(answer) == 2 {
-		for _, sink := range words(answer[1]) { // what was behind it may be next
-			b.due(sink, []string{stream})
-			b.notify(b.keys.bell(), b.name+" "+bellDue+" "+sink+" "+stream)
-		}
+	sinks, _ := cmd.StringSlice()
+	for _, sink := range sinks { // what was behind it may be next
+		b.announce(sink, stream)
 	}
-	b.notify(b.keys.bell(), b.name+" "+bellDeleted+" "+stream+" "+id.String())
+	b.tell(bellDeleted, stream, id.String())
 	return nil
 }

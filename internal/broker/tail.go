@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,15 +161,9 @@ func (t *tail) nextLook(now time.Time) time.Duration {
 	return max(next.Sub(now), time.Millisecond)
 }
 
-// backoff is how long to wait after so many failures in a row.
-func backoff(failures int) time.Duration {
-	wait := min(100*time.Millisecond<<min(failures, 10), 2*time.Second)
-	return wait/2 + rand.N(wait/2)
-}
-
 func (t *tail) fails(err error) {
 	t.failures++
-	t.notBefore = time.Now().Add(backoff(t.failures))
+	t.notBefore = time.Now().Add(backoff(t.failures, firstDelay, mostDelay))
 	if t.failures == 1 {
 		t.readers.broker.log.Warn("a stream cannot be read for its readers, retrying",
 			slog.String("stream", t.stream), slog.Any("error", err))
@@ -216,7 +209,7 @@ func (t *tail) pageRead(err error) {
 	}
 	t.weight.failed()
 	t.pageFails++
-	t.pagesAt = time.Now().Add(backoff(t.pageFails))
+	t.pagesAt = time.Now().Add(backoff(t.pageFails, firstDelay, mostDelay))
 	if t.pageFails == 1 {
 		t.pageFault = err
 	}

@@ -51,7 +51,7 @@ func (f *readerFeed) take(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	for _, gap := range reading.Gaps {
-		dst = appendControl(dst, "hub.gap", newGap(gap))
+		dst = appendGap(dst, gap)
 	}
 	f.after = reading.After
 	if f.told == nil {
@@ -98,7 +98,7 @@ func (f *broadcastFeed) take(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	for _, gap := range messages.Gaps {
-		dst = appendControl(dst, "hub.gap", newGap(gap))
+		dst = appendGap(dst, gap)
 	}
 	for _, event := range messages.Events {
 		dst = appendData(dst, event)
@@ -108,25 +108,8 @@ func (f *broadcastFeed) take(dst []byte) ([]byte, error) {
 
 func (f *broadcastFeed) place(dst []byte) []byte { return dst }
 
-// gap tells what may have been missed.
-type gap struct {
-	Channel string `json:"channel,omitempty"`
-	Stream  string `json:"stream,omitempty"`
-	From    string `json:"from,omitempty"`
-	To      string `json:"to,omitempty"`
-	Events  int64  `json:"events,omitempty"`
-	Reason  string `json:"reason"`
-}
-
-func newGap(g hub.Gap) gap {
-	answer := gap{Channel: g.Channel, Stream: g.Stream, Events: g.Events, Reason: g.Reason}
-	if g.From != (hub.ID{}) {
-		answer.From = g.From.String()
-	}
-	if g.To != (hub.ID{}) {
-		answer.To = g.To.String()
-	}
-	return answer
+func appendGap(dst []byte, gap hub.Gap) []byte {
+	return appendControl(dst, "hub.gap", json.RawMessage(gap.AppendJSON(nil)))
 }
 
 // appendPlace tells where to go on from. Without data nothing is dispatched, and

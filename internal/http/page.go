@@ -1,7 +1,6 @@
 package http
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -135,8 +134,7 @@ func (p *eventPage) answer() ([]byte, error) {
 	body = append(body, `],"next":`...)
 	body = hub.AppendQuoted(body, "after:"+p.next.String())
 	if p.gap != nil {
-		told, _ := json.Marshal(newGap(*p.gap)) // of strings and numbers: cannot fail
-		body = append(append(body, `,"gap":`...), told...)
+		body = p.gap.AppendJSON(append(body, `,"gap":`...))
 	}
 	return append(body, '}'), nil
 }

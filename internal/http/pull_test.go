@@ -129,7 +129,13 @@ func TestDrainEndsAWaitingPull(t *testing.T) {
 
 // pull waits for events over the network; the answer begins with its status.
 func (r *running) pull(ctx context.Context) string {
-	request, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodPost, r.base+"/v1/sinks/billing/pull", strings.NewReader(`{"wait":"60s"}`))
+	return r.ask(ctx, nethttp.MethodPost, "/v1/sinks/billing/pull", `{"wait":"60s"}`)
+}
+
+// ask sends a request over the network, and reads the answer to its end; it begins
+// with its status.
+func (r *running) ask(ctx context.Context, method, path, body string) string {
+	request, err := nethttp.NewRequestWithContext(ctx, method, r.base+path, strings.NewReader(body))
 	if err != nil {
 		return err.Error()
 	}
@@ -139,11 +145,11 @@ func (r *running) pull(ctx context.Context) string {
 		return err.Error()
 	}
 	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
+	answer, err := io.ReadAll(a.Body)
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("%d %s", a.StatusCode, body)
+	return fmt.Sprintf("%d %s", a.StatusCode, answer)
 }
 
 func TestEventsForAClientThatIsGoneAreGivenBack(t *testing.T) {

@@ -3,7 +3,6 @@ package http
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -23,9 +22,6 @@ const (
 	// heartbeat keeps proxies from ending a silent stream, and finds clients that
 	// are gone.
 	heartbeat = 15 * time.Second
-	// reconnectSpread is over how long the clients of a hub that goes are told to
-	// come back, so that they don't all arrive at the next one at once.
-	reconnectSpread = 3 * time.Second
 	// gathered is about how much goes into one write, beyond one take of the feed.
 	gathered = 64 << 10
 	// kept bounds the buffers that are kept for later writes: a larger one is rare.
@@ -122,7 +118,7 @@ func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
 			return
 		}
 		if s.serving.Err() != nil {
-			_ = out.write(appendDrain(f.place(nil), rand.N(reconnectSpread))) // it is the end in any case
+			_ = out.write(appendDrain(f.place(nil), hub.ReconnectAfter())) // it is the end in any case
 			return
 		}
 		if wrote {

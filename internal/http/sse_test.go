@@ -236,21 +236,7 @@ func TestWhatIsThereGoesOutAtOnce(t *testing.T) {
 
 // get reads an answer to its end; it begins with its status.
 func (r *running) get(ctx context.Context, path string) string {
-	request, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, r.base+path, nil)
-	if err != nil {
-		return err.Error()
-	}
-	client := &nethttp.Client{Transport: &nethttp.Transport{DisableKeepAlives: true}}
-	a, err := client.Do(request)
-	if err != nil {
-		return err.Error()
-	}
-	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("%d %s", a.StatusCode, body)
+	return r.ask(ctx, nethttp.MethodGet, path, "")
 }
 
 func TestDrainSendsEventStreamsElsewhere(t *testing.T) {

@@ -37,11 +37,6 @@ const (
 	ToMany                  // the stream that each event names
 )
 
-// DecodeEvents reads what is published to one stream: see Target.Decode.
-func DecodeEvents(body []byte, lim Limits) (events []Event, batch bool, err error) {
-	return ToStream.Decode(body, lim)
-}
-
 // Decode reads one event object, or an array of them (batch is true then; ToMany
 // wants one), as it stands in a publish request. The events share memory with
 // body. The error is an *Error that lists every fault with its JSON pointer.

@@ -110,7 +110,7 @@ func TestEveryFaultOfAPublishIsListed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			events, _, err := hub.DecodeEvents([]byte(tc.body), hub.DefaultLimits)
+			events, _, err := hub.ToStream.Decode([]byte(tc.body), hub.DefaultLimits)
 			checkFaults(t, err, hub.CodeInvalidRequest, tc.want)
 			if events != nil {
 				t.Errorf("there are events all the same: %v", events)
@@ -137,7 +137,7 @@ func TestBodyThatIsNoEventIsRefusedAsAWhole(t *testing.T) {
 		"leading zero":       `{"data":01}`,
 		"control character":  "{\"data\":\"\n\"}",
 	} {
-		_, _, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
+		_, _, err := hub.ToStream.Decode([]byte(body), hub.DefaultLimits)
 		if e := hub.AsError(err); err == nil || e.Code != hub.CodeInvalidRequest || len(e.Faults) != 0 {
 			t.Errorf("%s is answered %v, want %s", name, err, hub.CodeInvalidRequest)
 		}
@@ -202,7 +202,7 @@ func lines(t *testing.T, array string) []byte {
 func TestListOfFaultsIsBounded(t *testing.T) {
 	t.Parallel()
 	body := "[" + strings.Repeat(`{"a":1,"b":2},`, 999) + `{}]`
-	_, batch, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
+	_, batch, err := hub.ToStream.Decode([]byte(body), hub.DefaultLimits)
 	if n := len(hub.AsError(err).Faults); n != 100 || !batch {
 		t.Errorf("%d faults are listed, want the first 100", n)
 	}
@@ -291,7 +291,7 @@ func only(events []hub.Event, _ bool, err error) (hub.Event, error) {
 func TestPrettyPrintedDataFitsOneLine(t *testing.T) {
 	t.Parallel()
 	body := "[\n  {\n    \"data\": {\n      \"b\": 1.10,\r\n      \"a\": [\"x\\n\", 2]\n    },\n    \"headers\": {\n \"h\": \"v w\" }\n  }\n]\n"
-	events, _, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
+	events, _, err := hub.ToStream.Decode([]byte(body), hub.DefaultLimits)
 	if err != nil || len(events) != 1 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
@@ -306,7 +306,7 @@ func TestPrettyPrintedDataFitsOneLine(t *testing.T) {
 func TestAllFieldsOfAnEventAreRead(t *testing.T) {
 	t.Parallel()
 	body := `{"headers":{"traceparent":"00-1"},"key":"customer-42","topic":"eu.de","type":"order.\u0063reated","content_type":"a/b","data":7,"idempotency_key":"é 1"}`
-	events, _, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
+	events, _, err := hub.ToStream.Decode([]byte(body), hub.DefaultLimits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestAllFieldsOfAnEventAreRead(t *testing.T) {
 		string(e.Headers) != `{"traceparent":"00-1"}` || string(e.Data) != "7" || e.IdempotencyKey != "é 1" || e.ID != "" {
 		t.Errorf("the event is %+v", e)
 	}
-	events, _, err = hub.DecodeEvents([]byte(`{"data":1,"headers":{},"type":""}`), hub.DefaultLimits)
+	events, _, err = hub.ToStream.Decode([]byte(`{"data":1,"headers":{},"type":""}`), hub.DefaultLimits)
 	if err != nil || events[0].Headers != nil {
 		t.Errorf("headers are %q (%v), want none", events[0].Headers, err)
 	}
@@ -327,7 +327,7 @@ func TestBatchKeepsItsOrder(t *testing.T) {
 	for i := range 1000 {
 		body = append(body, fmt.Sprintf(`{"data":%d}`, i))
 	}
-	events, batch, err := hub.DecodeEvents([]byte("["+strings.Join(body, " , ")+"]"), hub.DefaultLimits)
+	events, batch, err := hub.ToStream.Decode([]byte("["+strings.Join(body, " , ")+"]"), hub.DefaultLimits)
 	if err != nil || !batch || len(events) != 1000 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
@@ -348,7 +348,7 @@ func TestBinaryPayload(t *testing.T) {
 		`{"content_type":"image/png","data_base64":"` + text + `"}`:     "image/png",
 		`{"data_base64":"` + strings.ReplaceAll(text, "/", `\/`) + `"}`: "application/octet-stream",
 	} {
-		events, _, err := hub.DecodeEvents([]byte(body), hub.DefaultLimits)
+		events, _, err := hub.ToStream.Decode([]byte(body), hub.DefaultLimits)
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 			continue
@@ -357,7 +357,7 @@ func TestBinaryPayload(t *testing.T) {
 			t.Errorf("%s became %+v", body, e)
 		}
 	}
-	events, _, err := hub.DecodeEvents([]byte(`{"data_base64":""}`), hub.DefaultLimits)
+	events, _, err := hub.ToStream.Decode([]byte(`{"data_base64":""}`), hub.DefaultLimits)
 	if err != nil || !events[0].Binary || len(events[0].Data) != 0 {
 		t.Errorf("an empty payload became %+v (%v)", events, err)
 	}
@@ -425,7 +425,7 @@ func TestLimitsHoldExactly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := hub.DecodeEvents([]byte(tc.body), tc.lim)
+			_, _, err := hub.ToStream.Decode([]byte(tc.body), tc.lim)
 			if tc.want == nil && !tc.over {
 				if err != nil {
 					t.Error(err)
@@ -446,7 +446,7 @@ func FuzzDecodeEvents(f *testing.F) {
 	}
 	lim := hub.Limits{EventBytes: 64, BatchEvents: 8, BatchBytes: 1024}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		events, batch, err := hub.DecodeEvents(body, lim)
+		events, batch, err := hub.ToStream.Decode(body, lim)
 		if err != nil {
 			if e := hub.AsError(err); e.Code.Status() != 400 && e.Code.Status() != 413 || e.Detail == "" || len(events) != 0 {
 				t.Fatalf("%q is answered %v with %d events", body, err, len(events))

@@ -19,25 +19,3 @@ type Messages struct {
 	Gaps   []Gap    // before the events
 	Events [][]byte // each the JSON of one event; shared, do not write to them
 }
-
-// Gap says that events may have been missed.
-type Gap struct {
-	Channel string // of broadcast
-	Stream  string // of a sink or a reader
-	Reason  string // a Gap… constant
-
-	// Of GapTrimmed, where they are known: the first and the last of the events, and
-	// how many there were.
-	From, To ID
-	Events   int64
-}
-
-// The reasons of a gap.
-const (
-	GapReconnect = "redis_reconnect" // broadcast: the hub was cut off from Redis
-	// GapReset: the group of a sink was lost and made again, and events may come
-	// again; the stream of a reader was deleted and made again.
-	GapReset = "reset"
-	// GapTrimmed: retention has removed events before a sink or a reader had them.
-	GapTrimmed = "trimmed"
-)

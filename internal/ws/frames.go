@@ -103,23 +103,7 @@ func drainFrame(reconnectAfter time.Duration) []byte {
 }
 
 func gapFrame(gap hub.Gap) []byte {
-	dst := []byte(`{"type":"gap"`)
-	if gap.Channel != "" {
-		dst = appendString(dst, "channel", gap.Channel)
-	}
-	if gap.Stream != "" {
-		dst = appendString(dst, "stream", gap.Stream)
-	}
-	if gap.From != (hub.ID{}) {
-		dst = appendString(dst, "from", gap.From.String())
-	}
-	if gap.To != (hub.ID{}) {
-		dst = appendString(dst, "to", gap.To.String())
-	}
-	if gap.Events > 0 {
-		dst = appendInt(dst, "events", int(gap.Events))
-	}
-	return append(appendString(dst, "reason", gap.Reason), '}')
+	return append(gap.AppendMembers([]byte(`{"type":"gap"`)), '}')
 }
 
 // batcher joins events into frames.

@@ -47,6 +47,21 @@ func (s *store) broadcast(_ context.Context, channel string, events []hub.Event)
 // sockets are the paths of all kinds.
 var sockets = []string{"/v1/sinks/billing/ws?stream=orders", "/v1/readers/ws?stream=orders", "/v1/broadcast/ws?channel=room"}
 
+// holdFirst has the first publish wait until release is closed; entered is closed
+// once it does.
+func (b *fakeBroker) holdFirst(publish func(context.Context, hub.Publication) (hub.Published, error)) (entered, release chan struct{}) {
+	entered, release = make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b.publish = func(ctx context.Context, p hub.Publication) (hub.Published, error) {
+		once.Do(func() {
+			close(entered)
+			<-release
+		})
+		return publish(ctx, p)
+	}
+	return entered, release
+}
+
 // publishing has every kind of socket, over an engine that stores.
 func publishing(t *testing.T, opts Options) (*service, *store) {
 	t.Helper()
@@ -155,15 +170,7 @@ func TestFailedPublishIsAnswered(t *testing.T) {
 func TestEventsAreStoredInTheOrderOfTheirCommands(t *testing.T) {
 	t.Parallel()
 	s, stored := publishing(t, Options{})
-	entered, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	s.broker.publish = func(ctx context.Context, p hub.Publication) (hub.Published, error) {
-		once.Do(func() {
-			close(entered)
-			<-release
-		})
-		return stored.publish(ctx, p)
-	}
+	entered, release := s.broker.holdFirst(stored.publish)
 	p := s.dial(sockets[1]).ready()
 	const commands = 50 // that may all be under way
 	for i := range commands {
@@ -315,15 +322,7 @@ func TestDrainWaitsForPublishesUnderWay(t *testing.T) {
 func TestWhatCameBeforeTheCloseIsPublished(t *testing.T) {
 	t.Parallel()
 	s, stored := publishing(t, Options{})
-	entered, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	s.broker.publish = func(ctx context.Context, p hub.Publication) (hub.Published, error) {
-		once.Do(func() {
-			close(entered)
-			<-release
-		})
-		return stored.publish(ctx, p)
-	}
+	entered, release := s.broker.holdFirst(stored.publish)
 	p := s.dial(sockets[1]).ready()
 	for i := range 3 {
 		p.send(fmt.Sprintf(`{"type":"publish","stream":"orders","events":[{"data":%d}]}`, i))

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"slices"
 
 	"eventhub/internal/hub"
 )
@@ -13,9 +12,7 @@ func (s *readerSource) addStream(sess *session, c *command) error {
 	if _, err := from.In(stream); err != nil {
 		f.wrong("from: %s", err.Detail)
 	}
-	if reads := s.reader.Streams(); len(reads) >= s.maxStreams && !slices.Contains(reads, stream) {
-		f.wrong("stream: at most %d are allowed on one connection", s.maxStreams)
-	}
+	f.room(stream, s.reader.Streams(), s.maxStreams)
 	if err := f.err(); err != nil {
 		return err
 	}
@@ -27,9 +24,7 @@ func (s *readerSource) addStream(sess *session, c *command) error {
 	if reads && said {
 		ignored = []string{hub.SettingFrom}
 	}
-	sess.answer(c, err, func(dst []byte) []byte {
-		return appendStrings(appendString(dst, "stream", stream), "ignored", ignored)
-	})
+	sess.answer(c, err, addedStream(stream, ignored))
 	return nil
 }
 
@@ -43,7 +38,7 @@ func (s *readerSource) removeStream(sess *session, c *command) error {
 	}
 	sess.begin(c, 0)
 	s.reader.RemoveStream(stream)
-	sess.answer(c, nil, func(dst []byte) []byte { return appendString(dst, "stream", stream) })
+	sess.answer(c, nil, removedStream(stream))
 	return nil
 }
 

@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -144,10 +143,6 @@ func (s *Server) all() []*session {
 	return list
 }
 
-// reconnectSpread is over how long the clients of a hub that goes are told to
-// come back, so that they don't all arrive at the next one at once.
-const reconnectSpread = 3 * time.Second
-
 // Drain tells every client to go elsewhere and waits until they have. Acks are
 // taken until ctx ends; then sockets that still hold events are closed.
 func (s *Server) Drain(ctx context.Context) {
@@ -155,7 +150,7 @@ func (s *Server) Drain(ctx context.Context) {
 	s.draining = true
 	s.mu.Unlock()
 	for _, sess := range s.all() {
-		sess.drain(rand.N(reconnectSpread))
+		sess.drain(hub.ReconnectAfter())
 	}
 	gone := make(chan struct{})
 	go func() { // waited for below

@@ -13,9 +13,7 @@ const addLimit = 3 * time.Second
 func (s *sinkSource) addStream(sess *session, c *command) error {
 	f := c.read("stream", "from")
 	stream, from := f.stream(), f.position("from")
-	if reads := s.consumer.Streams(); len(reads) >= s.maxStreams && !slices.Contains(reads, stream) {
-		f.wrong("stream: at most %d are allowed on one connection", s.maxStreams)
-	}
+	f.room(stream, s.consumer.Streams(), s.maxStreams)
 	if err := f.err(); err != nil {
 		return err
 	}
@@ -23,10 +21,27 @@ func (s *sinkSource) addStream(sess *session, c *command) error {
 	ctx, cancel := context.WithTimeout(context.Background(), addLimit)
 	defer cancel()
 	info, err := s.consumer.AddStream(ctx, stream, from)
-	sess.answer(c, err, func(dst []byte) []byte {
-		return appendStrings(appendString(dst, "stream", stream), "ignored", info.Ignored)
-	})
+	sess.answer(c, err, addedStream(stream, info.Ignored))
 	return nil
+}
+
+// room makes it a fault to read a stream beside so many others.
+func (f *fields) room(stream string, reads []string, most int) {
+	if len(reads) >= most && !slices.Contains(reads, stream) {
+		f.wrong("stream: at most %d are allowed on one connection", most)
+	}
+}
+
+// addedStream is what add_stream is answered.
+func addedStream(stream string, ignored []string) func(dst []byte) []byte {
+	return func(dst []byte) []byte {
+		return appendStrings(appendString(dst, "stream", stream), "ignored", ignored)
+	}
+}
+
+// removedStream is what remove_stream is answered.
+func removedStream(stream string) func(dst []byte) []byte {
+	return func(dst []byte) []byte { return appendString(dst, "stream", stream) }
 }
 
 func (s *sinkSource) removeStream(sess *session, c *command) error {
@@ -37,7 +52,7 @@ func (s *sinkSource) removeStream(sess *session, c *command) error {
 	}
 	sess.begin(c, 0)
 	s.consumer.RemoveStream(stream, func() {
-		sess.answer(c, nil, func(dst []byte) []byte { return appendString(dst, "stream", stream) })
+		sess.answer(c, nil, removedStream(stream))
 	})
 	return nil
 }

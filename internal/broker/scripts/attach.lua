@@ -8,12 +8,10 @@
 -- Returns {1 when the sink is new here, last id of the log, 1 when the group was made}
 local last, added = '0-0', 0
 if redis.call('EXISTS', log) == 1 then
-  local info = redis.call('XINFO', 'STREAM', log)
-  for i = 1, #info, 2 do
-    -- The embedded Redis says '' where there was no entry yet.
-    if info[i] == 'last-generated-id' and info[i + 1] ~= '' then last = info[i + 1] end
-    if info[i] == 'entries-added' then added = info[i + 1] end
-  end
+  local info = pairs_of(redis.call('XINFO', 'STREAM', log))
+  -- The embedded Redis says '' where there was no entry yet.
+  if info['last-generated-id'] ~= '' then last = info['last-generated-id'] end
+  added = info['entries-added'] or added
 end
 
 local floor = redis.call('HGET', state, 'floor')

@@ -1,12 +1,10 @@
 -- Removes one event from a stream, and what sinks have of it; nobody owes it any
 -- more, except who holds it now, until that is over.
 -- ARGV[6] id
--- Returns {1 when there was one, names of the sinks where it waited for a delivery}
+-- Returns the names of the sinks where it waited for a delivery
 local id = ARGV[6]
 roomy()
-local found = 0
-if redis.call('EXISTS', log) == 1 then found = redis.call('XDEL', log, id) end
-if found > 0 and redis.call('EXISTS', cfg) == 1 then redis.call('HINCRBY', cfg, 'deleted', found) end
+if redis.call('XDEL', log, id) == 1 and redis.call('EXISTS', cfg) == 1 then redis.call('HINCRBY', cfg, 'deleted', 1) end
 local waited = {}
 for _, sink in ipairs(sinks()) do
   local name = sink[1]
@@ -18,13 +16,13 @@ for _, sink in ipairs(sinks()) do
   end
   if redis.call('EXISTS', side) == 1 then
     redis.call('XACK', side, name, id)
-    found = found + redis.call('XDEL', side, id)
+    redis.call('XDEL', side, id)
     if redis.call('XLEN', side) == 0 then redis.call('DEL', side) end
   end
   local letter = redis.call('HGET', index, id)
   if letter then
-    found = found + redis.call('XDEL', dead, letter)
+    redis.call('XDEL', dead, letter)
     redis.call('HDEL', index, id)
   end
 end
-return {found > 0 and 1 or 0, waited}
+return waited

@@ -14,8 +14,7 @@ if summary[1] > 0 then
   end
 else
   for _, info in ipairs(redis.call('XINFO', 'GROUPS', log)) do
-    local g = {}
-    for i = 1, #info, 2 do g[info[i]] = info[i + 1] end
+    local g = pairs_of(info)
     if g.name == group then floor = g['last-delivered-id'] end
   end
 end

@@ -13,8 +13,6 @@ if redis.call('EXISTS', log) == 1 then
   if entry then first = entry[1] end
   added = info['entries-added'] or length()
 end
-local names = {}
-for i, sink in ipairs(sinks()) do names[i] = sink[1] end
 return {stream.born or '', stream.began, stream.trimmed, length(), first, last, added,
-  ms(stream.max_events), ms(stream.max_age), stream.on_full, ms(stream.ttl), stream.sliding and 1 or 0, names,
+  ms(stream.max_events), ms(stream.max_age), stream.on_full, ms(stream.ttl), stream.sliding and 1 or 0, sink_names(),
   tonumber(redis.call('HGET', cfg, 'deleted') or 0)}

@@ -9,8 +9,7 @@ if tail then last = tail[1] end
 local groups = redis.pcall('XINFO', 'GROUPS', log)
 if groups.err then return {} end
 for _, info in ipairs(groups) do
-  local g = {}
-  for i = 1, #info, 2 do g[info[i]] = info[i + 1] end
+  local g = pairs_of(info)
   if g.name == group then
     local owed, age = 0, 0
     for _, key in ipairs(streams()) do

@@ -72,6 +72,12 @@ local function sinks()
   return list
 end
 
+local function sink_names()
+  local names = {}
+  for i, sink in ipairs(sinks()) do names[i] = sink[1] end
+  return names
+end
+
 -- owing makes a test whether a sink still owes an event.
 local function owing(sink)
   local oldest

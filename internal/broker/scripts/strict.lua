@@ -35,8 +35,7 @@ local function idle(list)
     if info[i] == 'last-generated-id' then last = info[i + 1] end
   end
   for _, info in ipairs(redis.call('XINFO', 'GROUPS', log)) do
-    local g = {}
-    for i = 1, #info, 2 do g[info[i]] = info[i + 1] end
+    local g = pairs_of(info)
     if g.name == group then read = g['last-delivered-id'] end
   end
   return last == '' or not before(read, last)
