@@ -1,6 +1,8 @@
 -- Removes a stream with all that belongs to it. Its sinks begin at the start of the
 -- next of that name.
--- Returns the names of the sinks
+-- Returns the names of the sinks; fails where other programs have keys of these names
+read()
+length()
 local names = sink_names()
 redis.call('DEL', log, cfg)
 for _, name in ipairs(names) do
