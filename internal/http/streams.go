@@ -102,7 +102,7 @@ func (h *handler) deleteStream(w http.ResponseWriter, r *http.Request) error {
 
 // listStreams serves GET /v1/streams. Its cursor is the last name of a page.
 func (h *handler) listStreams(w http.ResponseWriter, r *http.Request) error {
-	prefix, limit, after, err := hub.ParseStreamPage(r.URL.RawQuery, maxPage)
+	prefix, limit, after, err := hub.ParseNamePage(r.URL.RawQuery, maxPage)
 	if err != nil {
 		return err
 	}

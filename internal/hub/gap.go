@@ -12,11 +12,15 @@ type Gap struct {
 	// how many there were.
 	From, To ID
 	Events   int64
+
+	Dropped int64 // of broadcast: how many messages are missing; 0: that is not known
 }
 
 // The reasons of a gap.
 const (
 	GapReconnect = "redis_reconnect" // broadcast: the hub was cut off from Redis
+	GapLost      = "lost"            // broadcast: messages did not come through Redis
+	GapSlow      = "slow_consumer"   // broadcast: the subscriber did not keep up
 	// GapReset: the group of a sink was lost and made again, and events may come
 	// again; the stream of a reader was deleted and made again.
 	GapReset = "reset"
@@ -46,5 +50,10 @@ func (g *Gap) AppendMembers(dst []byte) []byte {
 		dst = append(dst, `,"events":`...)
 		dst = strconv.AppendInt(dst, g.Events, 10)
 	}
-	return appendField(dst, "reason", g.Reason)
+	dst = appendField(dst, "reason", g.Reason)
+	if g.Dropped > 0 {
+		dst = append(dst, `,"dropped":`...)
+		dst = strconv.AppendInt(dst, g.Dropped, 10)
+	}
+	return dst
 }

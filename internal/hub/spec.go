@@ -122,11 +122,3 @@ func (p *params) gather(spec *ConsumerSpec) {
 		p.fault("?batch", "%d is more than the prefetch of %d, so no batch would ever be full", spec.Batch, spec.Prefetch)
 	}
 }
-
-// ParseChannels reads the raw query parameters of a broadcast subscriber.
-func ParseChannels(query string, most int) ([]string, error) {
-	p := parseQuery(query)
-	p.known("channel")
-	p.need("channel")
-	return p.names("channel", most), p.err()
-}

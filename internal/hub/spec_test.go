@@ -273,20 +273,6 @@ func TestUnknownParametersAreRepeatedInBounds(t *testing.T) {
 	}
 }
 
-func TestChannelsAreRead(t *testing.T) {
-	t.Parallel()
-	channels, err := hub.ParseChannels("channel=b&channel=a&channel=b", 2)
-	if err != nil || !slices.Equal(channels, []string{"b", "a"}) {
-		t.Errorf("the channels are %q (%v)", channels, err)
-	}
-	_, err = hub.ParseChannels("channel=a&channel=b&channel=c&channel=d+e&stream=x", 2)
-	checkFaults(t, err, hub.CodeInvalidRequest, []fault{
-		{"?stream", "not a known"}, {"?channel", "not a channel name"}, {"?channel", "3 names, at most 2"},
-	})
-	_, err = hub.ParseChannels("", 2)
-	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?channel", "missing"}})
-}
-
 func TestParametersWhereNoneAreKnownAreFaults(t *testing.T) {
 	t.Parallel()
 	if err := hub.NoParams(""); err != nil {
@@ -298,7 +284,7 @@ func TestParametersWhereNoneAreKnownAreFaults(t *testing.T) {
 func TestMalformedQueryIsAFaultBesideTheOthers(t *testing.T) {
 	t.Parallel()
 	checkFaults(t, hub.NoParams("%zz"), hub.CodeInvalidRequest, []fault{{"?", "malformed"}})
-	_, err := hub.ParseChannels("channel=a;channel=b", 2) // net/url leaves such a pair out
+	_, err := hub.ParseBroadcastSpec("channel=a;channel=b", 2) // net/url leaves such a pair out
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?", "malformed"}, {"?channel", "missing"}})
 	_, err = parseSpec("s", "stream=a&prefetch=x&from=%")
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?", "malformed"}, {"?prefetch", "from 0"}})

@@ -2,16 +2,16 @@ package hub
 
 import "fmt"
 
-// ParseStreamPage reads the raw query parameters of a list of streams: those of
-// ParsePage, and the prefix of their names. The error is an *Error that lists every
-// fault.
-func ParseStreamPage(query string, most int) (prefix string, limit int, after string, err error) {
+// ParseNamePage reads the raw query parameters of a list of streams or channels:
+// those of ParsePage, and the prefix of their names. The error is an *Error that
+// lists every fault.
+func ParseNamePage(query string, most int) (prefix string, limit int, after string, err error) {
 	p := parseQuery(query)
 	p.known("prefix", "limit", "cursor")
 	limit = min(defaultPage, most)
 	p.single("prefix", func(value string) error {
 		if prefix = value; value != "" && !validName(value) {
-			return fmt.Errorf("%q does not begin the name of any stream", clip(value))
+			return fmt.Errorf("%q does not begin any name", clip(value))
 		}
 		return nil
 	})
