@@ -24,6 +24,7 @@ const (
 type link struct {
 	proxy   *Proxy
 	client  net.Conn
+	open    chan struct{}          // its own gate, beside the proxy's; protected by proxy.mu
 	cut     func()                 // ends the link, from any goroutine, any number of times
 	done    chan struct{}          // closed by cut
 	ended   chan struct{}          // closed when run has returned and both connections are closed
@@ -31,7 +32,7 @@ type link struct {
 }
 
 func newLink(p *Proxy, client net.Conn) *link {
-	l := &link{proxy: p, client: client, done: make(chan struct{}), ended: make(chan struct{})}
+	l := &link{proxy: p, client: client, open: openGate(), done: make(chan struct{}), ended: make(chan struct{})}
 	l.cut = sync.OnceFunc(func() { close(l.done) })
 	l.command.Store(new(string))
 	return l
@@ -90,12 +91,12 @@ func (l *link) answer([]byte) bool { return !l.proxy.loses(*l.command.Load()) }
 // await returns true once traffic may flow, false when the link has been cut.
 func (l *link) await() bool {
 	for {
-		gate := l.proxy.gate()
+		gate := l.proxy.gate(l)
 		select {
 		case <-l.done:
 			return false
 		case <-gate:
-			if l.proxy.gate() == gate { // else stopped again already
+			if l.proxy.gate(l) == gate { // else stopped again already
 				return true
 			}
 		}

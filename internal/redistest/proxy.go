@@ -22,11 +22,12 @@ type Proxy struct {
 	ln     net.Listener
 	wg     sync.WaitGroup // the accept loop and the links; close waits
 
-	mu     sync.Mutex // protects the fields below
+	mu     sync.Mutex // protects the fields below, and the gates of the links
 	open   chan struct{}
 	links  map[*link]struct{} // each until its goroutine ends
 	drops  int                // answers still to be lost
 	only   []string           // commands whose answers are lost; empty: all but the handshake's
+	refuse bool               // no link is added for now
 	closed bool               // no link is added any more
 }
 
@@ -67,13 +68,42 @@ func (p *Proxy) Blackhole() {
 	}
 }
 
-// Restore ends every fault. Connections that lived through a Blackhole go on.
+// Freeze is a Blackhole for the connections there are now, as when a firewall has
+// forgotten them: they stay open, and neither bytes nor their end get through.
+// Later connections are as good as ever.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		if isOpen(l.open) {
+			l.open = make(chan struct{})
+		}
+	}
+}
+
+// Refuse closes the current connections on both sides, and new ones as soon as they
+// come: no request gets through, and clients know at once. It returns when they are
+// closed.
+func (p *Proxy) Refuse() {
+	p.mu.Lock()
+	p.refuse = true
+	p.mu.Unlock()
+	p.CutAll()
+}
+
+// Restore ends every fault. Connections that lived through a Blackhole or a Freeze
+// go on, with what was sent meanwhile.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drops, p.only = 0, nil
+	p.drops, p.only, p.refuse = 0, nil, false
 	if !isOpen(p.open) {
 		close(p.open)
+	}
+	for l := range p.links {
+		if !isOpen(l.open) {
+			close(l.open)
+		}
 	}
 }
 
@@ -94,8 +124,9 @@ func (p *Proxy) DropReplies(n int, commands ...string) {
 	p.drops, p.only = n, commands
 }
 
-// CutAll closes the current connections on both sides, even in a Blackhole, and
-// returns when they are closed. New ones are welcome.
+// CutAll closes the current connections on both sides, even those that a Blackhole
+// or a Freeze holds, and returns when they are closed. What they hold is lost. New
+// ones are welcome.
 func (p *Proxy) CutAll() {
 	for _, l := range p.current() {
 		l.cut()
@@ -123,7 +154,7 @@ func (p *Proxy) accept(ctx context.Context) error {
 		l := newLink(p, conn)
 		if !p.add(l) {
 			_ = conn.Close()
-			return net.ErrClosed
+			continue // unless it is closed, and the listener with it
 		}
 		p.wg.Go(func() {
 			defer p.remove(l)
@@ -132,13 +163,15 @@ func (p *Proxy) accept(ctx context.Context) error {
 	}
 }
 
+// add reports whether the link may be.
 func (p *Proxy) add(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
-		p.links[l] = struct{}{}
+	if p.closed || p.refuse {
+		return false
 	}
-	return !p.closed
+	p.links[l] = struct{}{}
+	return true
 }
 
 func (p *Proxy) remove(l *link) {
@@ -157,9 +190,13 @@ func (p *Proxy) current() []*link {
 	return links
 }
 
-func (p *Proxy) gate() chan struct{} {
+// gate is what keeps the link's traffic back, or one that is open.
+func (p *Proxy) gate(l *link) chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !isOpen(l.open) {
+		return l.open
+	}
 	return p.open
 }
 

@@ -130,6 +130,80 @@ func TestConnectionSurvivesBlackhole(t *testing.T) {
 	ask(t, fresh)
 }
 
+func TestFreezeStopsTheConnectionsThereAreAndNoOthers(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	old := dial(t, p.Addr())
+	ask(t, old)
+	p.Freeze()
+	p.Freeze() // changes nothing
+	if _, err := io.WriteString(old, "INCR n\r\n"); err != nil {
+		t.Errorf("sending into the frozen connection: %v", err)
+	}
+	ask(t, dial(t, p.Addr()))
+	_ = old.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := old.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the frozen connection: read gave %v, want silence", err)
+	}
+	if n := s.Client(t).Exists(t.Context(), "n").Val(); n != 0 {
+		t.Error("a request passed through the frozen connection")
+	}
+}
+
+func TestFrozenConnectionHidesTheEndOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	old := dial(t, p.Addr())
+	ask(t, old)
+	p.Freeze()
+	s.Kill()
+	_ = old.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := old.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read gave %v, want silence", err)
+	}
+}
+
+func TestFrozenConnectionGoesOnAfterRestoreUnlessItIsCut(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	old := dial(t, p.Addr())
+	ask(t, old)
+	p.Freeze()
+	if _, err := io.WriteString(old, "INCR n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.Restore()
+	eventually(t, s, "1")
+
+	p.Freeze()
+	if _, err := io.WriteString(old, "INCR n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.CutAll()
+	p.Restore()
+	if got := s.Client(t).Get(t.Context(), "n").Val(); got != "1" {
+		t.Errorf("n is %s, want 1: what a cut connection held is lost", got)
+	}
+}
+
+func TestRefusedClientsReachNothingAndKnowAtOnce(t *testing.T) {
+	t.Parallel()
+	p := redistest.NewProxy(t, redistest.Start(t).Addr())
+	old := dial(t, p.Addr())
+	ask(t, old)
+	p.Refuse()
+	for name, conn := range map[string]net.Conn{"old": old, "new": dial(t, p.Addr())} {
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s connection: read gave %v, want it closed", name, err)
+		}
+	}
+	p.Restore()
+	ask(t, dial(t, p.Addr()))
+}
+
 func TestDroppedReplyBelongsToAnExecutedCommand(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
