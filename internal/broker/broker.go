@@ -99,11 +99,13 @@ type Broker struct {
 	working    *lanes // everything about sinks
 	messages   *lanes // pub/sub messages, in order
 
-	bell  *bell
-	live  *live
-	fan   *fan
-	alive *alive
-	cache *streamCache
+	bell    *bell
+	live    *live
+	probes  probes
+	fan     *fan
+	numbers *numbers
+	alive   *alive
+	cache   *streamCache
 
 	retention *retention
 	losses    *lossReports
@@ -136,7 +138,7 @@ func New(opts Options) (*Broker, error) {
 	b := &Broker{
 		name: hubPrefix + id.String(), opts: opts, keys: keys{opts.Prefix}, log: opts.Log,
 		sinks: map[string]*sink{}, watchers: map[string]*watched{}, consumers: map[*consumer]struct{}{}, alive: newAlive(),
-		cache: newStreamCache(), retention: newRetention(), losses: newLossReports(),
+		cache: newStreamCache(), numbers: newNumbers(), retention: newRetention(), losses: newLossReports(),
 	}
 	if b.store, err = openStore(opts, b.name); err != nil {
 		return nil, err
@@ -150,10 +152,10 @@ func New(opts Options) (*Broker, error) {
 		b.stir(streams)
 		b.send(context.Background(), b.keys.bell(), message)
 	})
-	b.fan = newFan(opts.Queue, b.keys.live(""))
 	b.live = newLive(b.store.live, b.log, b.hear)
-	b.live.subscribe(b.keys.bell(), b.reconnected)
-	b.live.subscribe(b.keys.direct(b.name), b.reconnected)
+	b.fan = newFan(opts.Queue, b.keys.live(""), b.live, b.metrics, b.log)
+	b.live.subscribe(b.keys.bell(), b.listening)
+	b.live.subscribe(b.keys.direct(b.name), func(bool) {})
 
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
@@ -162,6 +164,8 @@ func New(opts Options) (*Broker, error) {
 	b.running.Go(func() { b.live.write(ctx) })
 	b.running.Go(func() { b.beat(ctx) })
 	b.running.Go(func() { b.probe(ctx) })
+	b.running.Go(func() { b.mark(ctx) })
+	b.running.Go(func() { b.occupy(ctx) })
 	b.running.Go(func() { b.poll(ctx) })
 	b.running.Go(func() { b.keep(ctx) })
 	b.running.Go(func() { b.retain(ctx) })
@@ -229,8 +233,13 @@ func (b *Broker) hear(channel, payload string) {
 	}
 }
 
-// reconnected: pub/sub was deaf for a while, so bells may have been lost.
-func (b *Broker) reconnected() {
+// listening: the bell is heard from now on. again: it was not for a while, so bells
+// may have been lost, and what this hub has sent meanwhile elsewhere, too.
+func (b *Broker) listening(again bool) {
+	if !again {
+		return
+	}
+	b.numbers.allAgain()
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, w := range b.watchers {
@@ -242,8 +251,8 @@ func (b *Broker) reconnected() {
 func (b *Broker) onNote(note string) {
 	words := strings.Fields(note)
 	switch {
-	case len(words) == 1 && words[0] == noteProbe:
-		b.live.probed()
+	case len(words) == 2 && words[0] == noteProbe:
+		b.onProbe(words[1])
 	case len(words) > 3 && words[0] == noteEnded:
 		b.ended(words[1], words[2], words[3:])
 	case len(words) > 3 && words[0] == noteExtended:
@@ -253,7 +262,7 @@ func (b *Broker) onNote(note string) {
 
 // Notes on a hub's own channel.
 const (
-	noteProbe    = "probe"
+	noteProbe    = "probe"    // a number
 	noteEnded    = "ended"    // sink, stream, ids: others have settled them
 	noteExtended = "extended" // sink, stream, ids: their ack_wait began anew
 )

@@ -1,10 +1,8 @@
 package broker
 
 import (
-	"context"
-	"fmt"
+	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,201 +11,185 @@ import (
 	"eventhub/internal/hub"
 )
 
-// messageHeader begins what hubs publish on a live channel; the event's JSON
-// follows. Anything else was sent by another program and is checked first.
-const messageHeader = "hub1\n"
-
 // fan gives what comes over the live channels to the subscribers of this hub.
 type fan struct {
-	limits QueueLimits
-	prefix string // of live channels
+	limits  QueueLimits
+	prefix  string // of live channels
+	live    *live
+	metrics *metrics
+	log     *slog.Logger
 
-	mu       sync.RWMutex // protects the field below
-	channels map[string]map[*subscriber]struct{}
+	mu      sync.RWMutex // protects the fields below, and the members of rooms
+	rooms   map[string]*room
+	changed map[string]struct{} // channels whose number of members has changed since it was last told
 }
 
-func newFan(limits QueueLimits, prefix string) *fan {
-	return &fan{limits: limits, prefix: prefix, channels: map[string]map[*subscriber]struct{}{}}
+// room is a channel that has subscribers here.
+type room struct {
+	name    string
+	members []*member
+	arrivals
 }
 
-// deliver puts a message into the queue of every subscriber. The JSON is shared
-// by all of them. No queue blocks: a full one ends its subscriber.
+// member is a subscriber in a room.
+type member struct {
+	*subscriber
+	room  *room
+	at    int  // where it stands in room.members
+	hears bool // Redis has confirmed the channel since it came, or before
+}
+
+func newFan(limits QueueLimits, prefix string, live *live, m *metrics, log *slog.Logger) *fan {
+	return &fan{
+		limits: limits, prefix: prefix, live: live, metrics: m, log: log,
+		rooms: map[string]*room{}, changed: map[string]struct{}{},
+	}
+}
+
+// deliver takes what a live channel brings: an event for all who are in the room,
+// or word of how many there were. It is called by the receiver of pub/sub alone,
+// and does not block: the event's JSON is shared, and a full queue is its
+// subscriber's affair.
 func (f *fan) deliver(channel, payload string) {
 	name := channel[len(f.prefix):]
-	event, ok := []byte(nil), false
-	if json, ours := strings.CutPrefix(payload, messageHeader); ours {
-		event, ok = []byte(json), true
-	}
-	if !ok {
-		event = foreignMessage(name, payload)
-	}
-	f.each(name, func(s *subscriber) { s.push(event) })
-}
-
-// lost tells the subscribers of a channel that messages may have been missed.
-func (f *fan) lost(name string) {
-	f.each(name, func(s *subscriber) { s.pushGap(hub.Gap{Channel: name, Reason: hub.GapReconnect}) })
-}
-
-func (f *fan) each(name string, do func(*subscriber)) {
+	stamp, json, ours := parseStamp(payload)
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	for s := range f.channels[name] {
-		do(s)
+	r := f.rooms[name]
+	if r == nil {
+		return
+	}
+	if ours {
+		if missing := r.follow(stamp, json != "", time.Now()); missing > 0 {
+			f.log.Warn("broadcast messages were lost on their way through Redis",
+				slog.String("channel", name), slog.Uint64("messages", missing), slog.String("from", stamp.hub))
+			r.tell(hub.Gap{Channel: name, Reason: hub.GapLost, Dropped: int64(missing)})
+		}
+		if json == "" {
+			return
+		}
+	}
+	m := &hub.Message{Channel: name}
+	if ours {
+		m.JSON = []byte(json)
+	} else {
+		m.JSON = foreignMessage(name, payload)
+	}
+	r.deliver(m)
+}
+
+// deliver puts a message into the queue of every member that wants it.
+func (r *room) deliver(m *hub.Message) {
+	var topic, typ string
+	labelled := false
+	for _, member := range r.members {
+		if member.filter != nil {
+			if !labelled {
+				topic, typ = hub.Labels(m.JSON)
+				labelled = true
+			}
+			if !member.filter.Match(topic, typ) {
+				continue
+			}
+		}
+		member.push(m)
 	}
 }
 
-// subscriber implements hub.Subscription.
-type subscriber struct {
-	broker   *Broker
-	channels []string
-
-	mu    sync.Mutex // protects the fields below
-	queue [][]byte
-	gaps  []hub.Gap
-	bytes int
-	err   error // why it has ended
-
-	ready chan struct{} // one slot: queue, gaps or err has changed
+// tell gives every member word of a gap.
+func (r *room) tell(gap hub.Gap) {
+	m := &hub.Message{Channel: r.name, Gap: &gap}
+	for _, member := range r.members {
+		member.push(m)
+	}
 }
 
-var _ hub.Subscription = (*subscriber)(nil)
-
-func (s *subscriber) push(event []byte) {
-	limits := s.broker.fan.limits
-	s.mu.Lock()
-	switch {
-	case s.err != nil:
-	case len(s.queue) >= limits.Events || s.bytes+len(event) > max(limits.Bytes, len(event)):
-		s.err = hub.Errorf(hub.CodeSlowConsumer,
-			"messages came faster than this connection took them: %d with %d bytes waited (HUB_BROADCAST_QUEUE_EVENTS, HUB_BROADCAST_QUEUE_BYTES)",
-			len(s.queue), s.bytes)
-		s.queue = nil
-		s.broker.metrics.slow.Inc()
-	default:
-		s.queue = append(s.queue, event)
-		s.bytes += len(event)
+// confirmed hears that Redis has taken the subscription to a channel. again: it had
+// been taken before, and what was published meanwhile may be missing, for those who
+// heard then. The receiver of pub/sub calls it.
+func (f *fan) confirmed(name string, again bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.rooms[name]
+	if r == nil {
+		return
 	}
-	s.mu.Unlock()
-	wake(s.ready)
+	r.begin(time.Now())
+	var m *hub.Message
+	if again {
+		m = &hub.Message{Channel: name, Gap: &hub.Gap{Channel: name, Reason: hub.GapReconnect}}
+	}
+	for _, member := range r.members {
+		if again && member.hears {
+			member.push(m)
+		}
+		member.hears = true
+	}
 }
 
-func (s *subscriber) pushGap(gap hub.Gap) {
-	s.mu.Lock()
-	if !slices.Contains(s.gaps, gap) {
-		s.gaps = append(s.gaps, gap)
-	}
-	s.mu.Unlock()
-	wake(s.ready)
-}
-
-func (s *subscriber) Take() (hub.Messages, error) {
-	s.mu.Lock()
-	messages, err := hub.Messages{Gaps: s.gaps, Events: s.queue}, s.err
-	s.gaps, s.queue, s.bytes = nil, nil, 0
-	s.mu.Unlock()
-	if err != nil {
-		return hub.Messages{}, err
-	}
-	if len(messages.Events) > 0 {
-		s.broker.metrics.delivered.WithLabelValues("broadcast").Add(float64(len(messages.Events)))
-	}
-	return messages, nil
-}
-
-func (s *subscriber) Ready() <-chan struct{} { return s.ready }
-
-func (s *subscriber) Close() {
-	s.mu.Lock()
-	if s.err == nil {
-		s.err = errClosed
-	}
-	s.queue, s.gaps = nil, nil
-	s.mu.Unlock()
-	wake(s.ready)
-	s.broker.unsubscribe(s)
-}
-
-// Subscribe subscribes to broadcast channels. What is published after it has
-// returned is delivered.
-func (b *Broker) Subscribe(ctx context.Context, channels []string) (hub.Subscription, error) {
-	s := &subscriber{broker: b, channels: channels, ready: make(chan struct{}, 1)}
-	confirmed := make([]<-chan struct{}, 0, len(channels))
-	b.fan.mu.Lock()
+// join has a subscriber enter the rooms of these channels. It returns those in which
+// it was not yet, and for each of them what is closed once Redis has it.
+func (f *fan) join(s *subscriber, channels []string) (fresh []string, confirmed []<-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, name := range channels {
-		set := b.fan.channels[name]
-		if set == nil {
-			set = map[*subscriber]struct{}{}
-			b.fan.channels[name] = set
-		}
-		set[s] = struct{}{}
-		// Under the lock, so that the order of subscribe and unsubscribe is that
-		// of the references; it only notes what is wanted.
-		confirmed = append(confirmed, b.live.subscribe(b.keys.live(name), func() { b.fan.lost(name) }))
-	}
-	b.fan.mu.Unlock()
-
-	timer := time.NewTimer(answerTimeout)
-	defer timer.Stop()
-	for _, c := range confirmed {
-		var err error
-		select {
-		case <-c:
-			continue
-		case <-timer.C:
-			err = unavailable(nil, "subscribing")
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (b *Broker) unsubscribe(s *subscriber) {
-	b.fan.mu.Lock()
-	defer b.fan.mu.Unlock()
-	for _, name := range s.channels {
-		set := b.fan.channels[name]
-		if _, ok := set[s]; !ok {
+		if s.rooms[name] != nil {
 			continue
 		}
-		if delete(set, s); len(set) == 0 {
-			delete(b.fan.channels, name)
-			b.live.unsubscribe(b.keys.live(name))
+		r := f.rooms[name]
+		if r == nil {
+			r = &room{name: name}
+			r.begin(time.Now())
+			f.rooms[name] = r
+		}
+		// Under the lock, so that the order of subscribe and unsubscribe is that of the
+		// members; it only notes what is wanted.
+		c := f.live.subscribe(f.prefix+name, func(again bool) { f.confirmed(name, again) })
+		m := &member{subscriber: s, room: r, at: len(r.members), hears: isClosed(c)}
+		r.members = append(r.members, m)
+		s.rooms[name] = m
+		f.changed[name] = struct{}{}
+		fresh, confirmed = append(fresh, name), append(confirmed, c)
+	}
+	f.metrics.joins.Add(float64(len(fresh)))
+	return fresh, confirmed
+}
+
+// leave has a subscriber leave rooms.
+func (f *fan) leave(s *subscriber, channels []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range channels {
+		m := s.rooms[name]
+		if m == nil {
+			continue
+		}
+		delete(s.rooms, name)
+		r := m.room
+		last := len(r.members) - 1
+		r.members[m.at] = r.members[last]
+		r.members[m.at].at = m.at
+		r.members[last] = nil
+		r.members = r.members[:last]
+		f.changed[name] = struct{}{}
+		f.metrics.leaves.Inc()
+		if last == 0 {
+			delete(f.rooms, name)
+			f.live.unsubscribe(f.prefix + name)
+		} else if cap(r.members) > 64 && last < cap(r.members)/4 {
+			r.members = slices.Clip(slices.Clone(r.members)) // a crowd has left
 		}
 	}
 }
 
-// Broadcast sends events to the live subscribers of a channel, on every hub, in
-// order, and returns their ids once Redis has passed them on. Nothing is kept.
-//
-// Errors: as Publish.
-func (b *Broker) Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error) {
-	began := time.Now()
-	key := b.keys.live(channel)
-	o, ids := &op{}, make([]string, len(events))
-	for i := range events {
-		e := events[i]
-		e.ID = fmt.Sprintf("%s-%d", b.name[len(hubPrefix):], b.sequence.Add(1))
-		e.Channel, e.Time = channel, began
-		message := e.AppendJSON([]byte(messageHeader))
-		o.cmds = append(o.cmds, command("publish", key, message))
-		o.bytes += len(message)
-		ids[i] = e.ID
+// members counts who is in a room.
+func (f *fan) members(name string) int {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if r := f.rooms[name]; r != nil {
+		return len(r.members)
 	}
-	if err := b.messages.do(ctx, key, o); err != nil {
-		return nil, failure(err, "broadcasting")
-	}
-	for _, cmd := range o.cmds {
-		if err := cmd.Err(); err != nil {
-			return nil, failure(err, "broadcasting")
-		}
-	}
-	b.metrics.broadcast.Add(float64(len(events)))
-	b.metrics.publishSeconds.Observe(time.Since(began).Seconds())
-	return ids, nil
+	return 0
 }
 
 // foreignMessage makes an event of what another program has published.
@@ -215,4 +197,13 @@ func foreignMessage(channel, payload string) []byte {
 	e := hub.Event{ID: uuid.NewString(), Channel: channel, Time: time.Now(), Data: []byte(payload)}
 	adopt(&e, nil, true)
 	return e.AppendJSON(nil)
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -157,7 +157,9 @@ func (b *Broker) restore() {
 // resign takes this hub off the list, so that nobody waits for its death.
 func (b *Broker) resign(ctx context.Context) {
 	_ = b.work(ctx, b.keys.hubs(), command("zrem", b.keys.hubs(), b.name))
-	_ = b.work(ctx, b.keys.consumers(b.name), command("del", b.keys.consumers(b.name)))
+	for _, key := range []string{b.keys.consumers(b.name), b.keys.channels(b.name)} {
+		_ = b.work(ctx, key, command("del", key))
+	}
 }
 
 // tellConsumers writes down who is connected here, for other hubs to show.

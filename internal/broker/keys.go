@@ -61,6 +61,10 @@ func (k keys) ready(i int) string { return k.prefix + "ready:" + strconv.Itoa(i)
 // consumers is what one hub tells of the consumers connected to it.
 func (k keys) consumers(hubName string) string { return k.prefix + "consumers:" + hubName }
 
+// channels is a sorted set: what one hub tells of the channels that have subscribers
+// there.
+func (k keys) channels(hubName string) string { return k.prefix + "channels:" + hubName }
+
 // bell is the pub/sub channel that every hub listens to.
 func (k keys) bell() string { return k.prefix + "bell" }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,9 +40,12 @@ var (
 // and in order.
 type op struct {
 	cmds  []redis.Cmder
-	bytes int    // roughly, on the wire
-	reply int    // roughly, of the answer, where that is large
-	done  func() // called once by the lane after the commands have their results; must not block
+	bytes int // roughly, on the wire
+	reply int // roughly, of the answer, where that is large
+	// Called by the lane, where they are set; they must not block.
+	begin  func() // right before the commands are sent
+	unsent func() // when certainly none of them was, those of later ops first
+	done   func() // once, after the commands have their results
 
 	state atomic.Uint32 // opQueued, then opSent by the lane or opAbandoned by the caller
 }
@@ -57,6 +61,16 @@ func (o *op) fail(err error) {
 	for _, cmd := range o.cmds {
 		cmd.SetErr(err)
 	}
+}
+
+// none says whether certainly no command of the op was sent.
+func (o *op) none() bool {
+	for _, cmd := range o.cmds {
+		if !notSent(cmd.Err()) {
+			return false
+		}
+	}
+	return true
 }
 
 // lane is group commit: whatever comes while a pipeline is under way goes out
@@ -118,13 +132,22 @@ func (l *lane) commit(batch []*op) {
 	var cmds []redis.Cmder
 	for _, o := range batch {
 		l.waiting.Add(-int64(o.bytes))
-		if o.state.CompareAndSwap(opQueued, opSent) {
-			cmds = append(cmds, o.cmds...)
+		if !o.state.CompareAndSwap(opQueued, opSent) {
+			continue
 		}
+		if o.begin != nil {
+			o.begin()
+		}
+		cmds = append(cmds, o.cmds...)
 	}
 	_ = exec(l.pipeline(), cmds)
 	l.loadScripts(batch)
 	l.detour(batch)
+	for _, o := range slices.Backward(batch) {
+		if o.unsent != nil && o.state.Load() == opSent && o.none() {
+			o.unsent()
+		}
+	}
 	for _, o := range batch {
 		if o.state.Load() == opSent && o.done != nil {
 			o.done()

@@ -11,13 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The live path is probed through Redis all the time: go-redis does not notice a
-// half-open subscription (160 s deaf, measured).
-const (
-	probeInterval = time.Second
-	probeSilence  = 3 * time.Second // then the connection is rebuilt
-)
-
 // live is the hub's one pub/sub connection. What is wanted is kept apart from
 // what the present connection has been told, so a new connection takes up where
 // the old one was.
@@ -32,19 +25,18 @@ type live struct {
 	conn     *redis.PubSub            // nil while there is none
 
 	changed chan struct{} // one slot: desired state differs from what was sent
-	heard   atomic.Int64  // when the last probe came back, Unix ns; 0 for never
-	built   atomic.Int64  // when conn was made, Unix ns
+	heard   atomic.Int64  // when anything came last, or conn was made; Unix ns
 }
 
 // subscription is one Redis channel.
 type subscription struct {
 	wanted    bool
-	sent      bool          // SUBSCRIBE is the last the connection was told of it
-	expected  int           // confirmations to come
-	confirmed chan struct{} // closed once Redis has confirmed it
-	open      bool          // confirmed is not closed
-	lost      func()        // called when the channel was deaf for a while; must not block
-	before    bool          // was confirmed earlier, and has been wanted since
+	sent      bool             // SUBSCRIBE is the last the connection was told of it
+	expected  int              // confirmations to come
+	confirmed chan struct{}    // closed once Redis has confirmed it
+	open      bool             // confirmed is not closed
+	heard     func(again bool) // called when Redis has confirmed it; must not block
+	before    bool             // was confirmed earlier, and has been wanted since
 }
 
 func newLive(client redis.UniversalClient, log *slog.Logger, hear func(channel, payload string)) *live {
@@ -55,8 +47,9 @@ func newLive(client redis.UniversalClient, log *slog.Logger, hear func(channel, 
 }
 
 // subscribe wants a channel from now on. The channel returned is closed once
-// Redis has confirmed it: what is published later is heard.
-func (l *live) subscribe(channel string, lost func()) <-chan struct{} {
+// Redis has confirmed it: what is published later is heard. So is called then, by
+// run, with false, and with true whenever it was deaf for a while and hears again.
+func (l *live) subscribe(channel string, so func(again bool)) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.channels[channel]
@@ -64,7 +57,7 @@ func (l *live) subscribe(channel string, lost func()) <-chan struct{} {
 		s = &subscription{}
 		l.channels[channel] = s
 	}
-	s.wanted, s.lost = true, lost
+	s.wanted, s.heard = true, so
 	if !s.sent {
 		s.reopen()
 	}
@@ -91,17 +84,25 @@ func (l *live) unsubscribe(channel string) {
 }
 
 // write tells the connection what has changed; changes that come while it
-// writes go together.
+// writes go together. In between it asks for a sign of life.
 func (l *live) write(ctx context.Context) {
+	ticker := time.NewTicker(pingInterval)
+	defer ticker.Stop()
 	for {
+		ping := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.changed:
+		case <-ticker.C:
+			ping = true
 		}
 		conn, on, off := l.changes()
 		var err error
-		if len(on) > 0 {
+		if conn != nil && ping {
+			err = conn.Ping(ctx)
+		}
+		if len(on) > 0 && err == nil {
 			err = conn.Subscribe(ctx, on...)
 		}
 		if len(off) > 0 && err == nil {
@@ -148,11 +149,11 @@ func (l *live) drop(channel string, s *subscription) {
 // run keeps a connection and hears what comes over it.
 func (l *live) run(ctx context.Context) {
 	for failures := 0; !ended(ctx); {
-		err := l.receive(ctx, l.dial(ctx))
+		worked, err := l.receive(ctx, l.dial(ctx))
 		if ended(ctx) {
 			return
 		}
-		if l.fresh() {
+		if worked {
 			failures = 0
 		}
 		if failures++; failures == 1 {
@@ -176,12 +177,14 @@ func (l *live) dial(ctx context.Context) *redis.PubSub {
 		l.drop(channel, s)
 	}
 	l.conn = l.client.Subscribe(ctx) // connects with the first channel
-	l.built.Store(time.Now().UnixNano())
+	l.heard.Store(time.Now().UnixNano())
 	wake(l.changed)
 	return l.conn
 }
 
-func (l *live) receive(ctx context.Context, conn *redis.PubSub) error {
+// receive hears what comes over a connection until it ends; worked says whether
+// anything has.
+func (l *live) receive(ctx context.Context, conn *redis.PubSub) (worked bool, err error) {
 	defer func() {
 		l.mu.Lock()
 		l.conn = nil
@@ -191,8 +194,10 @@ func (l *live) receive(ctx context.Context, conn *redis.PubSub) error {
 	for {
 		message, err := conn.Receive(ctx)
 		if err != nil {
-			return err
+			return worked, err
 		}
+		worked = true
+		l.heard.Store(time.Now().UnixNano())
 		switch m := message.(type) {
 		case *redis.Message:
 			l.hear(m.Channel, m.Payload)
@@ -200,12 +205,8 @@ func (l *live) receive(ctx context.Context, conn *redis.PubSub) error {
 			if m.Kind != "subscribe" {
 				continue
 			}
-			lost, err := l.confirm(m.Channel)
-			if err != nil {
-				return err
-			}
-			if lost != nil {
-				lost()
+			if err := l.confirm(m.Channel); err != nil {
+				return worked, err
 			}
 		}
 	}
@@ -213,18 +214,18 @@ func (l *live) receive(ctx context.Context, conn *redis.PubSub) error {
 
 var errResubscribed = errors.New("the connection was replaced without a word")
 
-// confirm notes that Redis has taken a subscription; lost is to be called when
-// the channel was deaf before. A confirmation that nobody waits for means that
-// go-redis has reconnected by itself, and messages were missed.
-func (l *live) confirm(channel string) (lost func(), err error) {
+// confirm hears that Redis has taken a subscription. A confirmation that nobody
+// waits for means that go-redis has reconnected by itself, and messages were missed.
+func (l *live) confirm(channel string) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	s := l.channels[channel]
 	if s == nil || s.expected == 0 {
-		return nil, errResubscribed
+		l.mu.Unlock()
+		return errResubscribed
 	}
 	if s.expected--; s.expected > 0 {
-		return nil, nil
+		l.mu.Unlock()
+		return nil
 	}
 	if s.open && s.sent {
 		s.open = false
@@ -232,35 +233,18 @@ func (l *live) confirm(channel string) (lost func(), err error) {
 	}
 	if !s.wanted {
 		l.drop(channel, s)
-		return nil, nil
+		l.mu.Unlock()
+		return nil
 	}
-	if s.before {
-		lost = s.lost
-	}
+	heard, again := s.heard, s.before
 	s.before = true
-	return lost, nil
+	l.mu.Unlock()
+	heard(again)
+	return nil
 }
 
-// probed notes that a probe has come back.
-func (l *live) probed() { l.heard.Store(time.Now().UnixNano()) }
-
-// age is the time since the last probe came back, or since there is a connection
-// that none has come over; ok is false before the first.
-func (l *live) age() (age time.Duration, ok bool) {
-	heard := l.heard.Load()
-	return time.Since(time.Unix(0, heard)), heard != 0
-}
-
-// fresh says whether the live path works.
-func (l *live) fresh() bool {
-	age, ok := l.age()
-	return ok && age < probeSilence
-}
-
-// silent says whether the connection has had its time and nothing was heard.
-func (l *live) silent() bool {
-	return !l.fresh() && time.Since(time.Unix(0, l.built.Load())) > probeSilence
-}
+// silence is how long nothing has come over the connection, or how old it is.
+func (l *live) silence() time.Duration { return time.Since(time.Unix(0, l.heard.Load())) }
 
 // close ends the connection, so that run can end.
 func (l *live) close() {

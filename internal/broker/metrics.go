@@ -23,6 +23,9 @@ type metrics struct {
 	acked           prometheus.Counter
 	redelivered     prometheus.Counter
 	slow            prometheus.Counter
+	dropped         prometheus.Counter
+	joins, leaves   prometheus.Counter
+	gaps            *prometheus.CounterVec
 	trimmed         prometheus.Counter
 	lost            prometheus.Counter
 	publishSeconds  prometheus.Histogram
@@ -43,9 +46,15 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 		delivered: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hub_events_delivered_total", Help: "Events handed to connections of this hub, by role.",
 		}, []string{"role"}),
-		acked:          counter("hub_events_acked_total", "Events acknowledged through this hub."),
-		redelivered:    counter("hub_events_redelivered_total", "Deliveries of this hub beyond an event's first."),
-		slow:           counter("hub_slow_subscribers_total", "Broadcast subscribers closed because they did not keep up."),
+		acked:       counter("hub_events_acked_total", "Events acknowledged through this hub."),
+		redelivered: counter("hub_events_redelivered_total", "Deliveries of this hub beyond an event's first."),
+		slow:        counter("hub_slow_subscribers_total", "Broadcast subscribers closed because they did not keep up."),
+		dropped:     counter("hub_broadcast_dropped_total", "Broadcast messages dropped for subscribers that did not keep up (slow=drop)."),
+		joins:       counter("hub_broadcast_joins_total", "Times that a subscriber of this hub joined a channel."),
+		leaves:      counter("hub_broadcast_leaves_total", "Times that a subscriber of this hub left a channel."),
+		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hub_broadcast_gaps_total", Help: "Gaps that subscribers of this hub were told, by reason.",
+		}, []string{"reason"}),
 		trimmed:        counter("hub_events_trimmed_total", "Events that this hub has removed from streams by their retention."),
 		lost:           counter("hub_events_lost_total", "Events that this hub has removed from streams before a sink had read or finished them, once for each sink."),
 		publishSeconds: histogram("hub_publish_seconds", "Time from a publish request to Redis's confirmation."),
@@ -54,18 +63,38 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 	for _, role := range []string{"sink", "reader", "broadcast"} {
 		m.delivered.WithLabelValues(role)
 	}
+	for _, reason := range []string{hub.GapReconnect, hub.GapLost, hub.GapSlow} {
+		m.gaps.WithLabelValues(reason)
+	}
 	registry.MustRegister(m.published, m.publishFailures, m.broadcast, m.delivered, m.acked, m.redelivered, m.slow, m.trimmed, m.lost,
+		m.dropped, m.joins, m.leaves, m.gaps,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hub_broadcast_subscriptions", Help: "Pairs of a subscriber of this hub and a channel.",
+		}, func() float64 { return float64(b.fan.subscriptions()) }),
 		m.publishSeconds, m.ackSeconds, &sinkCollector{broker: b},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hub_live_probe_age_seconds", Help: "Time since the live path was last proven to work; -1 before the first time.",
 		}, func() float64 {
-			age, ok := b.live.age()
-			if !ok {
-				return -1
+			if age := b.probes.age(); age >= 0 {
+				return age.Seconds()
 			}
-			return age.Seconds()
+			return -1
 		}))
 	return m
+}
+
+// took counts what a subscriber has taken.
+func (m *metrics) took(messages []*hub.Message) {
+	events := len(messages)
+	for _, message := range messages {
+		if message.Gap != nil {
+			events--
+			m.gaps.WithLabelValues(message.Gap.Reason).Inc()
+		}
+	}
+	if events > 0 {
+		m.delivered.WithLabelValues("broadcast").Add(float64(events))
+	}
 }
 
 // sinkCollector asks Redis, when it is scraped, where the sinks stand. The

@@ -9,26 +9,14 @@ import (
 	"eventhub/internal/hub"
 )
 
-// probe sends a message to this hub itself every second, through the path that
-// broadcasts take, and has the connection rebuilt when none comes back.
-func (b *Broker) probe(ctx context.Context) {
-	ticker := time.NewTicker(probeInterval)
-	defer ticker.Stop()
-	for {
-		b.notify(b.keys.direct(b.name), noteProbe)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if b.live.silent() {
-			b.live.close()
-		}
-	}
+// Ready says why this hub cannot publish and deliver right now, or nil, and how long
+// ago the live path was last proven to work; negative: never.
+func (b *Broker) Ready(ctx context.Context) (probeAge time.Duration, err error) {
+	err = b.ready(ctx)
+	return b.probes.age(), err
 }
 
-// Ready says why this hub cannot publish and deliver right now, or nil.
-func (b *Broker) Ready(ctx context.Context) error {
+func (b *Broker) ready(ctx context.Context) error {
 	// By the pools that publishing and delivering use: after an outage they do not
 	// recover at the same moment.
 	for _, lanes := range []*lanes{b.publishing, b.working} {
@@ -39,7 +27,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 	if !b.declared.Load() {
 		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the declared streams (HUB_STREAMS) are not all made yet"}
 	}
-	if !b.live.fresh() {
+	if !b.probes.working() {
 		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent: no probe came back over pub/sub for " + probeSilence.String()}
 	}
 	return nil

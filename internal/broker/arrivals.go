@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"strings"
+	"time"
+)
+
+// arrivals is what has come on a channel from each hub, so that it shows when
+// something is missing. It belongs to the receiver of pub/sub.
+type arrivals struct {
+	since time.Time // when it could be heard; nothing is known of what was before
+	from  map[string]*arrival
+}
+
+// arrival is what has come from one hub.
+type arrival struct {
+	epoch, last uint64
+	at          time.Time
+}
+
+const (
+	// transit is how long a message may be under way, at most, for it to be certain
+	// that a hub began to count after this one began to listen.
+	transit = time.Second
+	// Hubs come and go; of one that was not heard for a while nothing is known any
+	// more, which is safe: its next message is a new beginning.
+	manyHubs   = 64
+	forgetting = 10 * time.Minute
+)
+
+// begin: from now on everything is heard.
+func (a *arrivals) begin(now time.Time) { a.since, a.from = now, nil }
+
+// follow notes that a message has come, or a mark, and returns how many are missing
+// before it.
+func (a *arrivals) follow(s stamp, message bool, now time.Time) (missing uint64) {
+	if s.n == 0 {
+		return 0
+	}
+	before := s.n // how many there must have been
+	if message {
+		before--
+	}
+	known := a.from[s.hub]
+	switch {
+	case known == nil:
+		known = a.meet(s.hub, now)
+		// What was before this hub listened cannot be missing.
+		known.last = before
+		if now.Sub(a.since)-transit > s.age {
+			known.last = 0
+		}
+	case s.epoch > known.epoch:
+		known.last = 0
+	case s.epoch < known.epoch:
+		return 0
+	}
+	if before > known.last {
+		missing = before - known.last
+	}
+	known.epoch, known.last, known.at = s.epoch, max(known.last, s.n), now
+	return missing
+}
+
+// meet makes room for a hub.
+func (a *arrivals) meet(name string, now time.Time) *arrival {
+	if len(a.from) >= manyHubs {
+		for name, known := range a.from {
+			if now.Sub(known.at) > forgetting {
+				delete(a.from, name)
+			}
+		}
+	}
+	if a.from == nil || len(a.from) >= 4*manyHubs { // those are no hubs
+		a.from = map[string]*arrival{}
+	}
+	known := &arrival{}
+	a.from[strings.Clone(name)] = known
+	return known
+}

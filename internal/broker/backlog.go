@@ -1,0 +1,140 @@
+package broker
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"eventhub/internal/hub"
+)
+
+// backlog is the messages that wait for a subscriber, oldest first.
+type backlog struct {
+	missed map[missing]*hub.Gap // before all that waits: what was dropped
+	queue  []*hub.Message       // from first on
+	first  int
+	bytes  int // of events in queue
+}
+
+// missing is what gaps have in common that are told as one.
+type missing struct{ channel, reason string }
+
+// keptPlaces is how many places of a queue are kept for later while nothing waits: a
+// larger one is rare, and there are many subscribers.
+const keptPlaces = 16
+
+func (b *backlog) len() int { return len(b.queue) - b.first + len(b.missed) }
+
+// fits says whether one more message may wait. The only one may be of any size.
+func (b *backlog) fits(m *hub.Message, limits QueueLimits) bool {
+	waiting := len(b.queue) - b.first
+	return waiting == 0 || waiting < limits.Events && b.bytes+len(m.JSON) <= limits.Bytes
+}
+
+// put adds a message. A gap that was the last word on its channel is not told
+// twice.
+func (b *backlog) put(m *hub.Message) {
+	if m.Gap != nil && m.Gap.Dropped == 0 {
+		for i := len(b.queue) - 1; i >= b.first && b.queue[i].Gap != nil; i-- {
+			if *b.queue[i].Gap == *m.Gap {
+				return
+			}
+		}
+	}
+	b.queue = append(b.queue, m)
+	b.bytes += len(m.JSON)
+}
+
+// drop removes the oldest until a message fits, and notes what is missing then. It
+// returns how many events have gone.
+func (b *backlog) drop(m *hub.Message, limits QueueLimits) (events int) {
+	for !b.fits(m, limits) {
+		oldest := b.queue[b.first]
+		b.shift()
+		if oldest.Gap != nil {
+			b.miss(*oldest.Gap)
+			continue
+		}
+		events++
+		b.miss(hub.Gap{Channel: oldest.Channel, Reason: hub.GapSlow, Dropped: 1})
+	}
+	b.compact()
+	return events
+}
+
+// miss adds to what is missing.
+func (b *backlog) miss(gap hub.Gap) {
+	if known := b.missed[missing{gap.Channel, gap.Reason}]; known != nil {
+		known.Dropped += gap.Dropped
+		return
+	}
+	if b.missed == nil {
+		b.missed = map[missing]*hub.Gap{}
+	}
+	b.missed[missing{gap.Channel, gap.Reason}] = &gap
+}
+
+// take appends what is missing and what waits to dst, about so many bytes of events.
+func (b *backlog) take(dst []*hub.Message, bytes int) []*hub.Message {
+	if len(b.missed) > 0 {
+		dst = b.takeMissed(dst)
+	}
+	for taken := 0; b.first < len(b.queue) && taken < bytes; {
+		m := b.queue[b.first]
+		dst = append(dst, m)
+		taken += len(m.JSON)
+		b.shift()
+	}
+	b.compact()
+	return dst
+}
+
+func (b *backlog) takeMissed(dst []*hub.Message) []*hub.Message {
+	gaps := slices.SortedFunc(maps.Values(b.missed), func(x, y *hub.Gap) int {
+		return cmp.Or(cmp.Compare(x.Channel, y.Channel), cmp.Compare(x.Reason, y.Reason))
+	})
+	for _, gap := range gaps {
+		dst = append(dst, &hub.Message{Channel: gap.Channel, Gap: gap})
+	}
+	b.missed = nil
+	return dst
+}
+
+// shift removes the oldest.
+func (b *backlog) shift() {
+	b.bytes -= len(b.queue[b.first].JSON)
+	b.queue[b.first] = nil
+	b.first++
+}
+
+// compact reuses the places at the front once they are the greater part.
+func (b *backlog) compact() {
+	waiting := len(b.queue) - b.first
+	switch {
+	case waiting == 0 && cap(b.queue) > keptPlaces:
+		b.queue = nil
+	case b.first > waiting:
+		n := copy(b.queue, b.queue[b.first:])
+		clear(b.queue[n:])
+		b.queue = b.queue[:n]
+	default:
+		return
+	}
+	b.first = 0
+}
+
+// remove forgets what is of these channels.
+func (b *backlog) remove(channels []string) {
+	gone := make(map[string]bool, len(channels))
+	for _, channel := range channels {
+		gone[channel] = true
+	}
+	maps.DeleteFunc(b.missed, func(m missing, _ *hub.Gap) bool { return gone[m.channel] })
+	b.queue = slices.DeleteFunc(b.queue[b.first:], func(m *hub.Message) bool {
+		if gone[m.Channel] {
+			b.bytes -= len(m.JSON)
+		}
+		return gone[m.Channel]
+	})
+	b.first = 0
+}
