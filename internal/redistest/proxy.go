@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,17 +19,18 @@ import (
 // after its method has returned; what is on its way then may still arrive, as
 // if it had been faster.
 type Proxy struct {
+	t      testing.TB
 	target string
-	ln     net.Listener
-	wg     sync.WaitGroup // the accept loop and the links; close waits
+	addr   string
+	wg     sync.WaitGroup // the accept loops and the links; close waits
 
-	mu     sync.Mutex // protects the fields below, and the gates of the links
+	mu     sync.Mutex   // protects the fields below, and the gates of the links
+	ln     net.Listener // nil while connections are refused
 	open   chan struct{}
 	links  map[*link]struct{} // each until its goroutine ends
 	drops  int                // answers still to be lost
 	only   []string           // commands whose answers are lost; empty: all but the handshake's
-	refuse bool               // no link is added for now
-	closed bool               // no link is added any more
+	closed bool               // nothing is restored any more
 }
 
 // NewProxy starts a proxy on a free loopback port for the server at target
@@ -36,22 +38,18 @@ type Proxy struct {
 // see their connection accepted and then closed.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatalf("redistest: starting a proxy: %v", err)
+	p := &Proxy{t: t, target: target, open: openGate(), links: make(map[*link]struct{})}
+	for p.ln == nil { // a port that is free may be taken a moment later
+		p.addr = net.JoinHostPort(host, strconv.Itoa(freePort(t)))
+		p.ln, _ = net.Listen("tcp", p.addr)
 	}
-	p := &Proxy{target: target, ln: ln, open: openGate(), links: make(map[*link]struct{})}
-	p.wg.Go(func() {
-		if err := p.accept(t.Context()); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("redistest: proxy for %s: %v", target, err)
-		}
-	})
+	p.serve(p.ln)
 	t.Cleanup(p.close)
 	return p
 }
 
 // Addr is host:port.
-func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+func (p *Proxy) Addr() string { return p.addr }
 
 // URL is redis://host:port.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
@@ -81,13 +79,16 @@ func (p *Proxy) Freeze() {
 	}
 }
 
-// Refuse closes the current connections on both sides, and new ones as soon as they
-// come: no request gets through, and clients know at once. It returns when they are
-// closed.
+// Refuse is what a machine does on which nothing listens: new connections are refused
+// at once. The current ones are closed on both sides when it returns.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
-	p.refuse = true
+	ln := p.ln
+	p.ln = nil
 	p.mu.Unlock()
+	if ln != nil {
+		_ = ln.Close()
+	}
 	p.CutAll()
 }
 
@@ -96,7 +97,7 @@ func (p *Proxy) Refuse() {
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drops, p.only, p.refuse = 0, nil, false
+	p.drops, p.only = 0, nil
 	if !isOpen(p.open) {
 		close(p.open)
 	}
@@ -105,6 +106,16 @@ func (p *Proxy) Restore() {
 			close(l.open)
 		}
 	}
+	if p.ln != nil || p.closed {
+		return
+	}
+	ln, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		p.t.Errorf("redistest: restoring the proxy for %s: %v", p.target, err)
+		return
+	}
+	p.ln = ln
+	p.serve(ln)
 }
 
 // DropReplies loses the next n answers: the request reaches the server and is
@@ -139,22 +150,31 @@ func (p *Proxy) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	_ = p.ln.Close()
-	p.CutAll()
+	p.Refuse()
 	p.wg.Wait()
 }
 
+// serve accepts connections until ln is closed.
+func (p *Proxy) serve(ln net.Listener) {
+	ctx := p.t.Context()
+	p.wg.Go(func() {
+		if err := p.accept(ctx, ln); !errors.Is(err, net.ErrClosed) {
+			p.t.Errorf("redistest: proxy for %s: %v", p.target, err)
+		}
+	})
+}
+
 // accept returns the error which ended the listener, never nil.
-func (p *Proxy) accept(ctx context.Context) error {
+func (p *Proxy) accept(ctx context.Context, ln net.Listener) error {
 	for {
-		conn, err := p.ln.Accept()
+		conn, err := ln.Accept()
 		if err != nil {
 			return err
 		}
 		l := newLink(p, conn)
-		if !p.add(l) {
+		if !p.add(l, ln) {
 			_ = conn.Close()
-			continue // unless it is closed, and the listener with it
+			continue
 		}
 		p.wg.Go(func() {
 			defer p.remove(l)
@@ -163,11 +183,11 @@ func (p *Proxy) accept(ctx context.Context) error {
 	}
 }
 
-// add reports whether the link may be.
-func (p *Proxy) add(l *link) bool {
+// add takes in a link that came by way of ln, unless it is too late.
+func (p *Proxy) add(l *link, ln net.Listener) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.refuse {
+	if p.ln != ln {
 		return false
 	}
 	p.links[l] = struct{}{}
