@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// maxReplies bounds the answers that a socket has not taken. Beyond, its next
-	// command is not read.
-	maxReplies = 256
+	// maxReplies and maxReplyBytes bound the answers that a socket has not taken, as
+	// an answer may name a thousand channels. Beyond, its next command is not read.
+	maxReplies    = 256
+	maxReplyBytes = 1 << 20
 	// closeLimit is how long the parting takes at most.
 	closeLimit = 2 * time.Second
 )
@@ -37,6 +38,7 @@ type session struct {
 	raw      net.Conn   // nil before the upgrade
 	started  bool       // conn is set
 	replies  [][]byte   // frames that go before events
+	waiting  int        // bytes of replies
 	draining bool
 	ending   *ending // no more frames but these replies, then close
 
@@ -95,6 +97,7 @@ func (s *session) reply(frame []byte) {
 	s.mu.Lock()
 	if s.ending == nil {
 		s.replies = append(s.replies, frame)
+		s.waiting += len(frame)
 	}
 	s.mu.Unlock()
 	poke(s.signal)
@@ -157,7 +160,7 @@ func (s *session) quiet() bool {
 // take returns the frames to write before events, and how the session stands.
 func (s *session) take() (replies [][]byte, draining bool, end *ending) {
 	s.mu.Lock()
-	replies, s.replies = s.replies, nil
+	replies, s.replies, s.waiting = s.replies, nil, 0
 	draining, end = s.draining, s.ending
 	s.mu.Unlock()
 	poke(s.room)
@@ -295,7 +298,7 @@ func (s *session) receive() (websocket.MessageType, []byte, error) {
 func (s *session) awaitRoom() bool {
 	for {
 		s.mu.Lock()
-		full := len(s.replies) >= maxReplies
+		full := len(s.replies) >= maxReplies || s.waiting >= maxReplyBytes
 		s.mu.Unlock()
 		if !full {
 			return true
