@@ -2,14 +2,19 @@ package ws
 
 import (
 	"net/http"
+	"sync"
 
 	"eventhub/internal/hub"
 )
 
+// takeBytes is about how much of a broadcast goes into one frame. A client that
+// reads nothing holds so much beside its queue and the kernel's buffer.
+const takeBytes = 64 << 10
+
 // ServeBroadcast serves GET /v1/broadcast/ws. It returns an error when nothing
 // has been written.
 func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
-	channels, err := hub.ParseChannels(r.URL.RawQuery, s.opts.MaxChannels)
+	spec, err := hub.ParseBroadcastSpec(r.URL.RawQuery, s.opts.MaxChannels)
 	if err != nil {
 		return err
 	}
@@ -21,7 +26,7 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer s.closed(sess)
-	sub, err := s.broker.Subscribe(r.Context(), channels)
+	sub, err := s.broker.Subscribe(r.Context(), spec)
 	if err != nil {
 		return err
 	}
@@ -30,43 +35,69 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return nil // answered
 	}
-	ready := readyFrame(sess, func(dst []byte) []byte { return appendStrings(dst, "channels", channels) })
-	sess.run(conn, ready, &broadcastSource{sub: sub, batch: batcher{buffers: s.buffers}})
+	ready := readyFrame(sess, func(dst []byte) []byte { return appendStrings(dst, "channels", spec.Channels) })
+	sess.run(conn, ready, &broadcastSource{
+		sub: sub, maxChannels: s.opts.MaxChannels, messages: s.messages, batch: batcher{buffers: s.small},
+	})
 	return nil
 }
 
 // broadcastSource is a subscription as a source of frames.
 type broadcastSource struct {
-	sub   hub.Subscription
-	batch batcher
+	sub         hub.Subscription
+	maxChannels int
+	messages    *sync.Pool // of *[]*hub.Message, empty ones; shared as the buffers are
+	batch       batcher
 }
 
-func (b *broadcastSource) ready() <-chan struct{} { return b.sub.Ready() }
-func (b *broadcastSource) stop()                  {}
-func (b *broadcastSource) holds() int             { return 0 }
+func (s *broadcastSource) ready() <-chan struct{} { return s.sub.Ready() }
+func (s *broadcastSource) stop()                  {}
+func (s *broadcastSource) holds() int             { return 0 }
 
-func (b *broadcastSource) frames(write func([]byte) error) (more bool, err error) {
-	messages, err := b.sub.Take()
-	if err != nil || len(messages.Gaps)+len(messages.Events) == 0 {
+func (s *broadcastSource) frames(write func([]byte) error) (more bool, err error) {
+	list, _ := s.messages.Get().(*[]*hub.Message)
+	defer s.messages.Put(list)
+	messages, err := s.sub.Take((*list)[:0], takeBytes)
+	if err != nil || len(messages) == 0 {
 		return false, err
 	}
-	for _, gap := range messages.Gaps {
-		if err := write(gapFrame(gap)); err != nil {
-			return false, err
-		}
-	}
-	b.batch.write = write
-	for _, event := range messages.Events {
-		if !b.batch.fits(len(event)) {
-			if err := b.batch.flush(nil); err != nil {
-				return false, err
-			}
-		}
-		b.batch.join(event)
-	}
-	return true, b.batch.flush(nil)
+	*list = messages
+	defer clear(messages) // an old one must not live on in the pool
+	s.batch.write = write
+	return true, s.deliver(messages)
 }
 
-func (b *broadcastSource) command(_ *session, c *command) error {
-	return hub.Errorf(hub.CodeInvalidRequest, "%q is not a command of a broadcast socket (commands: publish)", truncate(c.kind, 64))
+// deliver writes all of them: the events that follow one another share frames, and
+// a gap stands between those before it and those behind.
+func (s *broadcastSource) deliver(messages []*hub.Message) error {
+	for i, m := range messages {
+		if m.Gap != nil || !s.batch.fits(len(m.JSON)) {
+			if err := s.batch.flush(nil); err != nil {
+				return err
+			}
+		}
+		if m.Gap == nil {
+			s.batch.join(m.JSON)
+		} else if err := s.batch.write(gapFrame(*m.Gap)); err != nil {
+			return err
+		}
+		messages[i] = nil // its memory need not wait for a slow client, too
+	}
+	return s.batch.flush(nil)
+}
+
+func (s *broadcastSource) command(sess *session, c *command) error {
+	switch c.kind {
+	case kindSubscribe:
+		return s.subscribe(sess, c)
+	case kindUnsubscribe:
+		return s.unsubscribe(sess, c)
+	}
+	return hub.Errorf(hub.CodeInvalidRequest,
+		"%q is not a command of a broadcast socket (commands: subscribe, unsubscribe, publish)", truncate(c.kind, 64))
+}
+
+// newMessages is the pool of what is taken at a time.
+func newMessages() *sync.Pool {
+	return &sync.Pool{New: func() any { return new([]*hub.Message) }}
 }

@@ -16,6 +16,8 @@ const (
 	kindResume       = "resume"
 	kindAddStream    = "add_stream"
 	kindRemoveStream = "remove_stream"
+	kindSubscribe    = "subscribe"
+	kindUnsubscribe  = "unsubscribe"
 	kindPublish      = "publish" // on every socket
 )
 

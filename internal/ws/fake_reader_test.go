@@ -100,23 +100,3 @@ func (r *fakeReader) Streams() []string {
 func (r *fakeReader) Pause()  { r.called("pause") }
 func (r *fakeReader) Resume() { r.called("resume") }
 func (r *fakeReader) Close()  { r.closed <- struct{}{} }
-
-// fakeSubscription gives what a test has it give.
-type fakeSubscription struct {
-	signal chan struct{}
-
-	mu   sync.Mutex // protects the field below
-	next []hub.Messages
-}
-
-func (s *fakeSubscription) Take() (messages hub.Messages, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.next) > 0 {
-		messages, s.next = s.next[0], s.next[1:]
-	}
-	return messages, nil
-}
-
-func (s *fakeSubscription) Ready() <-chan struct{} { return s.signal }
-func (s *fakeSubscription) Close()                 {}

@@ -17,6 +17,7 @@ type fakeBroker struct {
 	subscription *fakeSubscription
 	spec         hub.ConsumerSpec // of the consumer; set before the socket is there
 	read         hub.ReaderSpec   // likewise
+	listen       hub.BroadcastSpec
 
 	publish   func(ctx context.Context, p hub.Publication) (hub.Published, error)
 	broadcast func(ctx context.Context, channel string, events []hub.Event) ([]string, error)
@@ -30,10 +31,12 @@ func (b *fakeBroker) Consume(_ context.Context, spec hub.ConsumerSpec) (hub.Cons
 	return b.consumer, nil
 }
 
-func (b *fakeBroker) Subscribe(context.Context, []string) (hub.Subscription, error) {
+func (b *fakeBroker) Subscribe(_ context.Context, spec hub.BroadcastSpec) (hub.Subscription, error) {
 	if b.subscription == nil {
 		return nil, hub.Errorf(hub.CodeUnavailable, "there is no broadcast here")
 	}
+	b.listen = spec
+	b.subscription.channels = spec.Channels
 	return b.subscription, nil
 }
 

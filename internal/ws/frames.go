@@ -108,8 +108,8 @@ func gapFrame(gap hub.Gap) []byte {
 
 // batcher joins events into frames.
 type batcher struct {
-	buffers *sync.Pool // of *[]byte, shared by all sockets: an idle one holds none
-	buf     *[]byte    // nil between frames
+	buffers *buffers
+	buf     *[]byte // nil between frames
 	write   func([]byte) error
 }
 
@@ -136,7 +136,7 @@ func (b *batcher) add(appendEvent func(dst []byte) []byte) error {
 // begin makes room for one more event's JSON.
 func (b *batcher) begin() {
 	if b.buf == nil {
-		b.buf, _ = b.buffers.Get().(*[]byte)
+		b.buf, _ = b.buffers.pool.Get().(*[]byte)
 		*b.buf = append((*b.buf)[:0], eventsHead...)
 	} else {
 		*b.buf = append(*b.buf, ',')
@@ -154,11 +154,6 @@ func (b *batcher) join(event []byte) {
 	*b.buf = append(*b.buf, event...)
 }
 
-// newBuffers is the pool that batchers share.
-func newBuffers() *sync.Pool {
-	return &sync.Pool{New: func() any { return new([]byte) }}
-}
-
 // flush writes what there is; fields follow the events in their frame.
 func (b *batcher) flush(fields []byte) error {
 	if b.buf == nil {
@@ -166,11 +161,21 @@ func (b *batcher) flush(fields []byte) error {
 	}
 	*b.buf = append(append(append(*b.buf, ']'), fields...), '}')
 	err := b.write(*b.buf)
-	if cap(*b.buf) <= 2*frameBytes { // a larger one is rare, and not worth keeping
-		b.buffers.Put(b.buf)
+	if cap(*b.buf) <= b.buffers.most {
+		b.buffers.pool.Put(b.buf)
 	}
 	b.buf = nil
 	return err
+}
+
+// buffers are what batchers share: an idle socket holds none.
+type buffers struct {
+	pool sync.Pool // of *[]byte
+	most int       // bytes: a larger one is rare, and not worth keeping
+}
+
+func newBuffers(most int) *buffers {
+	return &buffers{pool: sync.Pool{New: func() any { return new([]byte) }}, most: most}
 }
 
 // truncate shortens s to at most n bytes of valid UTF-8.

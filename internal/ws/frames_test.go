@@ -24,7 +24,7 @@ type eventsFrame struct {
 // with the bytes of each.
 func join(t *testing.T, sizes ...int) (frames []eventsFrame, bytes []int) {
 	t.Helper()
-	b := batcher{buffers: newBuffers(), write: func(frame []byte) error {
+	b := batcher{buffers: newBuffers(2 * frameBytes), write: func(frame []byte) error {
 		var f eventsFrame
 		if err := json.Unmarshal(frame, &f); err != nil {
 			t.Fatalf("%v: %.100q", err, frame)
@@ -110,7 +110,7 @@ func TestFramesAreSplitAtTheBound(t *testing.T) {
 func TestFailedWriteEndsTheBatch(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	b := batcher{buffers: newBuffers(), write: func([]byte) error { return broken }}
+	b := batcher{buffers: newBuffers(2 * frameBytes), write: func([]byte) error { return broken }}
 	large := func(dst []byte) []byte { return append(dst, `"`+strings.Repeat("x", 2*frameBytes)+`"`...) }
 	if err := b.add(large); !errors.Is(err, broken) {
 		t.Errorf("a full frame: %v", err)

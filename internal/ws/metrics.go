@@ -36,7 +36,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 func (m *metrics) command(kind string) {
 	switch kind {
-	case kindAck, kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream, kindPublish:
+	case kindAck, kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream,
+		kindSubscribe, kindUnsubscribe, kindPublish:
 	default:
 		kind = "other" // the label must not be the client's to choose
 	}

@@ -67,7 +67,7 @@ func publishing(t *testing.T, opts Options) (*service, *store) {
 	t.Helper()
 	s := &store{}
 	return newService(t, &fakeBroker{
-		consumer: newFakeConsumer(), reader: newFakeReader(), subscription: &fakeSubscription{signal: make(chan struct{})},
+		consumer: newFakeConsumer(), reader: newFakeReader(), subscription: newFakeSubscription(),
 		publish: s.publish, broadcast: s.broadcast,
 	}, opts), s
 }

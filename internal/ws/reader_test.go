@@ -292,7 +292,7 @@ func BenchmarkReaderFrames(b *testing.B) {
 		reading.Events = append(reading.Events, sized("orders", ms+1, 300))
 		bytes += 300
 	}
-	buffers := newBuffers()
+	buffers := newBuffers(2 * frameBytes)
 	readers := make([]readerSource, 1000)
 	for i := range readers {
 		r := newFakeReader()

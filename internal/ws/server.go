@@ -33,7 +33,7 @@ type Broker interface {
 	Broadcast(ctx context.Context, channel string, events []hub.Event) ([]string, error)
 	// Subscribe subscribes to broadcast channels. What is published after it has
 	// returned is delivered. The caller closes the subscription.
-	Subscribe(ctx context.Context, channels []string) (hub.Subscription, error)
+	Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error)
 }
 
 // Options says how a Server works. The zero value of each has a default.
@@ -42,6 +42,7 @@ type Options struct {
 	MaxStreams  int           // of one socket; default 100
 	MaxChannels int           // of one socket; default 1000
 	Limits      hub.Limits    // of what a client publishes; default hub.DefaultLimits
+	SendBuffer  int           // bytes that the kernel keeps of one socket; default 128 KiB
 	WriteLimit  time.Duration // for a peer to take one frame; default 10 s
 	PingEvery   time.Duration // default 25 s
 
@@ -54,6 +55,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxStreams, 100)
 	setDefault(&o.MaxChannels, 1000)
 	setDefault(&o.Limits, hub.DefaultLimits)
+	setDefault(&o.SendBuffer, 128<<10)
 	setDefault(&o.WriteLimit, 10*time.Second)
 	setDefault(&o.PingEvery, 25*time.Second)
 	if o.Log == nil {
@@ -74,10 +76,12 @@ func setDefault[T comparable](field *T, value T) {
 // Server serves WebSockets. Its handlers return an error instead of answering
 // when the request is wrong, so that all of the hub's problems look alike.
 type Server struct {
-	opts    Options
-	broker  Broker
-	metrics *metrics
-	buffers *sync.Pool // of frames
+	opts     Options
+	broker   Broker
+	metrics  *metrics
+	buffers  *buffers   // of frames
+	small    *buffers   // of broadcast frames: a slow subscriber must not sit on a large one
+	messages *sync.Pool // of broadcast
 
 	mu       sync.Mutex // protects the fields below
 	sessions map[*session]struct{}
@@ -93,7 +97,8 @@ func NewServer(broker Broker, opts Options) *Server {
 	opts.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		opts: opts, broker: broker, metrics: newMetrics(opts.Registry), buffers: newBuffers(),
+		opts: opts, broker: broker, metrics: newMetrics(opts.Registry),
+		buffers: newBuffers(2 * frameBytes), small: newBuffers(4 * takeBytes), messages: newMessages(),
 		sessions: map[*session]struct{}{}, stop: stop,
 	}
 	s.keeping.Go(func() { s.keep(ctx) })

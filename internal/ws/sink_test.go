@@ -244,7 +244,7 @@ func TestDrainStopsDeliveryAndTakesCommands(t *testing.T) {
 func TestClientsCannotMakeMetrics(t *testing.T) {
 	t.Parallel()
 	p := connect(t, "").ready()
-	kinds := []string{"ack", "nack", "extend", "credit", "pause", "resume", "add_stream", "remove_stream", "publish"}
+	kinds := []string{"ack", "nack", "extend", "credit", "pause", "resume", "add_stream", "remove_stream", "subscribe", "unsubscribe", "publish"}
 	for _, kind := range append(slices.Clone(kinds), "fly", "swim") {
 		p.send(fmt.Sprintf(`{"type":%q,"colour":"red"}`, kind))
 		p.refused(hub.CodeInvalidRequest, kind, "")

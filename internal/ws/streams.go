@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// addLimit is how long the addition of a stream may take. The socket's next
-// command waits for it.
+// addLimit is how long the addition of a stream, or of channels, may take. The
+// socket's next command waits for it.
 const addLimit = 3 * time.Second
 
 func (s *sinkSource) addStream(sess *session, c *command) error {
