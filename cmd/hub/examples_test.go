@@ -31,6 +31,16 @@ listener 1: cancel message 2
 listener 2: cancel message 2
 listener 3: cancel message 2
 `},
+	"chat.sh": {want: `
+1 in the hall, 1 in the yard
+2 in the hall, 1 in the yard
+Ann, in the hall: types …
+Ann, in the hall: says Hello!
+Ben, in the hall: says Hello!
+1 in the hall, 1 in the yard
+Ann, in the yard: says Good bye, Ben.
+0 on the roof
+`},
 	"consume.sh": {args: []string{"6"}, varies: regexp.MustCompile(`/\d`), sorted: true, want: `
 billing received {"job":1}
 billing received {"job":2}
