@@ -13,11 +13,13 @@ type Broker interface {
 	Publisher
 	Streams
 	Readers
+	Channels
 	Sinks
 	Worker
 	DeadLetters
-	// Ready says why the hub can't publish and deliver right now, or nil.
-	Ready(ctx context.Context) error
+	// Ready says why the hub can't publish and deliver right now, or nil. probeAge is
+	// how long ago the last probe of the live path came back; negative before the first.
+	Ready(ctx context.Context) (probeAge time.Duration, err error)
 }
 
 // Publisher takes events in.
@@ -63,7 +65,17 @@ type Readers interface {
 	Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error)
 	// Subscribe subscribes to broadcast channels. What is published after it has
 	// returned is delivered. The caller closes the subscription.
-	Subscribe(ctx context.Context, channels []string) (hub.Subscription, error)
+	Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error)
+}
+
+// Channels tells who listens to broadcast channels, on all hubs: right within 5 s.
+// Errors: CodeUnavailable.
+type Channels interface {
+	// Channels lists channels that have subscribers and whose name begins with prefix,
+	// by name, at most limit of those that come after a name.
+	Channels(ctx context.Context, prefix string, limit int, after string) (hub.ChannelPage, error)
+	// Channel tells of one, whether it has subscribers or not.
+	Channel(ctx context.Context, channel string) (hub.ChannelStatus, error)
 }
 
 // Sinks makes sinks and tells of them. Where a sink must be there and is not, the

@@ -11,15 +11,15 @@ import (
 // fakeReaders is the part of the engine that is read from.
 type fakeReaders struct {
 	read      func(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error)
-	subscribe func(ctx context.Context, channels []string) (hub.Subscription, error)
+	subscribe func(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error)
 }
 
 func (f *fakeReaders) Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error) {
 	return f.read(ctx, spec)
 }
 
-func (f *fakeReaders) Subscribe(ctx context.Context, channels []string) (hub.Subscription, error) {
-	return f.subscribe(ctx, channels)
+func (f *fakeReaders) Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error) {
+	return f.subscribe(ctx, spec)
 }
 
 // give has the engine open this reader; spec is what it is asked for.
@@ -87,29 +87,6 @@ func (r *fakeReader) asked() []int {
 
 func (r *fakeReader) Ready() <-chan struct{} { return r.signal }
 func (r *fakeReader) Close()                 { r.closed <- struct{}{} } // twice is a fault
-
-// fakeSubscription gives what a test has it give.
-type fakeSubscription struct {
-	signal chan struct{}
-	closed chan struct{} // one slot
-	next   []hub.Messages
-	ended  error // of Take, once next is empty
-}
-
-func newFakeSubscription(messages ...hub.Messages) *fakeSubscription {
-	return &fakeSubscription{signal: make(chan struct{}, 1), closed: make(chan struct{}, 1), next: messages}
-}
-
-func (s *fakeSubscription) Take() (messages hub.Messages, err error) {
-	if len(s.next) > 0 {
-		messages, s.next = s.next[0], s.next[1:]
-		return messages, nil
-	}
-	return messages, s.ended
-}
-
-func (s *fakeSubscription) Ready() <-chan struct{} { return s.signal }
-func (s *fakeSubscription) Close()                 { s.closed <- struct{}{} }
 
 // cursor is the place in orders behind the event of a millisecond.
 func cursor(ms uint64) hub.Cursor {

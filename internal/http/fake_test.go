@@ -14,9 +14,10 @@ var _ http.Broker = (*fakeBroker)(nil)
 type fakeBroker struct {
 	fakeReaders
 	fakeStreams
+	fakeChannels
 	publish     func(ctx context.Context, p hub.Publication) (hub.Published, error)
 	broadcast   func(channel string, events []hub.Event) ([]string, error)
-	ready       func() error
+	ready       func() (time.Duration, error)
 	putSink     func(sink string, put hub.SinkPut) (hub.SinkStatus, bool, []string, error)
 	sinks       func(limit int, after string) (hub.SinkPage, error)
 	status      func(sink string) (hub.SinkStatus, error)
@@ -52,11 +53,11 @@ func (f *fakeBroker) Broadcast(_ context.Context, channel string, events []hub.E
 	return ids, nil
 }
 
-func (f *fakeBroker) Ready(context.Context) error {
+func (f *fakeBroker) Ready(context.Context) (time.Duration, error) {
 	if f.ready != nil {
 		return f.ready()
 	}
-	return nil
+	return -1, nil
 }
 
 func (f *fakeBroker) PutSink(_ context.Context, sink string, put hub.SinkPut) (hub.SinkStatus, bool, []string, error) {

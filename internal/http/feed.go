@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"eventhub/internal/hub"
@@ -90,19 +91,27 @@ func (f *readerFeed) place(dst []byte) []byte {
 }
 
 // broadcastFeed is a subscription as a feed. There is nothing to go on from.
-type broadcastFeed struct{ hub.Subscription }
+type broadcastFeed struct {
+	hub.Subscription
+	messages *sync.Pool // of *[]*hub.Message, empty ones; shared as the buffers are
+}
 
 func (f *broadcastFeed) take(dst []byte) ([]byte, error) {
-	messages, err := f.Take()
+	list, _ := f.messages.Get().(*[]*hub.Message)
+	defer f.messages.Put(list)
+	messages, err := f.Take((*list)[:0], gathered-len(dst))
 	if err != nil {
 		return dst, err
 	}
-	for _, gap := range messages.Gaps {
-		dst = appendGap(dst, gap)
+	*list = messages
+	for _, m := range messages {
+		if m.Gap != nil {
+			dst = appendGap(dst, *m.Gap)
+		} else {
+			dst = appendData(dst, m.JSON)
+		}
 	}
-	for _, event := range messages.Events {
-		dst = appendData(dst, event)
-	}
+	clear(messages) // an old one must not live on in the pool
 	return dst, nil
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	MaxStreams int
 	// MaxChannels is how many channels one request may name; default 1000.
 	MaxChannels int
+	// SendBuffer is how many bytes the kernel keeps of one event stream; default
+	// 128 KiB.
+	SendBuffer int
 	// WriteLimit is how long a client of an event stream may take for what was
 	// gathered; default 10 s.
 	WriteLimit time.Duration
@@ -71,6 +74,8 @@ func newRouter(h *handler) chi.Router {
 	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
 	r.Post("/v1/broadcast/{channel}", h.handle(h.broadcast))
 	h.routeStreams(r)
+	r.Get("/v1/channels", h.handle(h.listChannels))
+	r.Get("/v1/channels/{channel}", h.handle(h.getChannel))
 	h.routeReaders(r)
 	h.routeSinks(r)
 	return r

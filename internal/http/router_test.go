@@ -52,6 +52,8 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 		"/v1/sinks/billing/dead-letters":         {"GET", "DELETE"},
 		"/v1/sinks/billing/dead-letters/redrive": {"POST"},
 
+		"/v1/channels":         {"GET"},
+		"/v1/channels/room-1":  {"GET"},
 		"/v1/broadcast/room-1": {"POST"},
 		"/v1/broadcast/ws":     {"GET", "POST"}, // also the name of a channel
 	} {
@@ -72,7 +74,7 @@ func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	for _, path := range []string{"/livez", "/readyz", "/openapi.yaml", "/v1/sinks/billing", "/v1/sinks/.x", "/v1/streams/orders", "/v1/streams/orders/events/1-0", "/nowhere"} {
+	for _, path := range []string{"/livez", "/readyz", "/openapi.yaml", "/v1/sinks/billing", "/v1/sinks/.x", "/v1/streams/orders", "/v1/streams/orders/events/1-0", "/v1/channels", "/v1/channels/room-1", "/nowhere"} {
 		get, head := e.call("GET", path, ""), e.call("HEAD", path, "")
 		if head.Code != get.Code || head.Header().Get("Content-Type") != get.Header().Get("Content-Type") {
 			t.Errorf("%s: HEAD is answered %d, %v", path, head.Code, head.Header())
@@ -95,7 +97,7 @@ func TestNamesInPathsAreChecked(t *testing.T) {
 	}
 	for _, request := range []string{
 		"GET /v1/streams/.x", "PUT /v1/streams/.x", "DELETE /v1/streams/.x", "POST /v1/streams/.x/raw", "POST /v1/streams/.x/prune",
-		"GET /v1/streams/.x/events/1-0", "DELETE /v1/streams/.x/events/1-0",
+		"GET /v1/channels/.x", "GET /v1/streams/.x/events/1-0", "DELETE /v1/streams/.x/events/1-0",
 		"GET /v1/sinks/.x", "PUT /v1/sinks/.x", "DELETE /v1/sinks/.x", "POST /v1/sinks/.x/pull", "POST /v1/sinks/.x/nacks", "POST /v1/sinks/.x/extend",
 		"POST /v1/sinks/.x/seek", "GET /v1/sinks/.x/pending", "GET /v1/sinks/.x/dead-letters", "DELETE /v1/sinks/.x/dead-letters",
 		"POST /v1/sinks/.x/dead-letters/redrive",

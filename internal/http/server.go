@@ -42,6 +42,9 @@ func NewServer(opts Options) *Server {
 	if opts.MaxChannels == 0 {
 		opts.MaxChannels = 1000
 	}
+	if opts.SendBuffer == 0 {
+		opts.SendBuffer = 128 << 10
+	}
 	if opts.WriteLimit == 0 {
 		opts.WriteLimit = 10 * time.Second
 	}
@@ -69,7 +72,7 @@ func NewMetricsServer(metrics http.Handler, log *slog.Logger) *Server {
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, WriteTimeout: answerLimit, IdleTimeout: idleLimit,
-		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: headerBytes, ConnContext: withConn, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

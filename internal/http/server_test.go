@@ -20,26 +20,40 @@ func TestReadySaysWhetherTheHubWorks(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.call("GET", "/readyz", "").is(200, `{"status":"ok"}`)
-	e.broker.ready = func() error {
-		return &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent", Err: io.ErrUnexpectedEOF}
+	e.broker.ready = func() (time.Duration, error) {
+		return 3200 * time.Millisecond, &hub.Error{Code: hub.CodeUnavailable, Detail: "the live path is silent", Err: io.ErrUnexpectedEOF}
 	}
 	a := e.call("GET", "/readyz", "")
-	a.is(503, `{"status":"unavailable","reason":"the live path is silent"}`)
+	a.is(503, `{"status":"unavailable","reason":"the live path is silent","live_probe_age_seconds":3.2}`)
 	if a.Header().Get("Retry-After") == "" {
 		t.Error("there is no Retry-After")
 	}
-	e.broker.ready = func() error { return io.ErrUnexpectedEOF }
-	if body := e.call("GET", "/readyz", "").Body.String(); strings.Contains(body, "EOF") {
-		t.Errorf("it tells an unknown error: %s", body)
+	e.broker.ready = func() (time.Duration, error) { return -1, io.ErrUnexpectedEOF }
+	if body := e.call("GET", "/readyz", "").Body.String(); strings.Contains(body, "EOF") || strings.Contains(body, "age") {
+		t.Errorf("it tells an unknown error, or an age: %s", body)
+	}
+}
+
+func TestReadyTellsTheAgeOfTheProbe(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for age, want := range map[time.Duration]string{
+		-1:                                    `{"status":"ok"}`, // none has come back yet
+		0:                                     `{"status":"ok","live_probe_age_seconds":0}`,
+		400*time.Millisecond + 12_345:         `{"status":"ok","live_probe_age_seconds":0.4}`,
+		2*time.Second + 1501*time.Microsecond: `{"status":"ok","live_probe_age_seconds":2.002}`,
+	} {
+		e.broker.ready = func() (time.Duration, error) { return age, nil }
+		e.call("GET", "/readyz", "").is(200, want)
 	}
 }
 
 func TestLivezAsksNobody(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.broker.ready = func() error {
+	e.broker.ready = func() (time.Duration, error) {
 		t.Error("the broker was asked")
-		return io.EOF
+		return 0, io.EOF
 	}
 	e.call("GET", "/livez", "").is(200, `{"status":"ok"}`)
 }
@@ -123,8 +137,9 @@ func TestDrainFinishesWhatIsUnderWayAndIsNotReady(t *testing.T) {
 
 	r.stop()
 	receive(t, draining, "the drain")
+	e.broker.ready = func() (time.Duration, error) { return time.Second, hub.Errorf(hub.CodeUnavailable, "no") }
 	a := e.call("GET", "/readyz", "")
-	a.is(503, `{"status":"unavailable","reason":"the hub is shutting down"}`)
+	a.is(503, `{"status":"unavailable","reason":"the hub is shutting down","live_probe_age_seconds":1}`)
 	if a.Header().Get("Retry-After") == "" {
 		t.Error("there is no Retry-After")
 	}

@@ -24,8 +24,13 @@ const (
 	heartbeat = 15 * time.Second
 	// gathered is about how much goes into one write, beyond one take of the feed.
 	gathered = 64 << 10
-	// kept bounds the buffers that are kept for later writes: a larger one is rare.
-	kept = 2 << 20
+)
+
+// Bounds of the buffers that are kept for later writes, in bytes: a larger one is
+// rare. A subscriber that is slow must not sit on what readers need.
+const (
+	keptOfReader    = 2 << 20
+	keptOfBroadcast = 4 * gathered
 )
 
 // streamType is the content type of an event stream.
@@ -38,16 +43,32 @@ const comment = ": \n\n"
 // a client that does not read is not taken for, and ends after the write limit.
 type feeds struct {
 	*handler
-	open    *prometheus.GaugeVec
-	buffers sync.Pool // of *[]byte: a silent stream holds none
+	open     *prometheus.GaugeVec
+	buffers  map[string]*buffers // by feed: a silent stream holds none
+	messages *sync.Pool          // of broadcast
+}
+
+// buffers are what the streams of one feed share.
+type buffers struct {
+	pool sync.Pool // of *[]byte
+	most int       // bytes
+}
+
+func newBuffers(most int) *buffers {
+	return &buffers{pool: sync.Pool{New: func() any { return new([]byte) }}, most: most}
 }
 
 // newFeeds registers the metrics of event streams.
 func newFeeds(h *handler) *feeds {
-	s := &feeds{handler: h, open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "hub_sse_connections", Help: "Event streams (SSE) that are open, by feed.",
-	}, []string{"feed"})}
-	for _, feed := range []string{feedReader, feedBroadcast} {
+	s := &feeds{
+		handler: h,
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hub_sse_connections", Help: "Event streams (SSE) that are open, by feed.",
+		}, []string{"feed"}),
+		buffers:  map[string]*buffers{feedReader: newBuffers(keptOfReader), feedBroadcast: newBuffers(keptOfBroadcast)},
+		messages: &sync.Pool{New: func() any { return new([]*hub.Message) }},
+	}
+	for feed := range s.buffers {
 		s.open.WithLabelValues(feed)
 	}
 	h.Registry.MustRegister(s.open)
@@ -75,15 +96,15 @@ func (s *feeds) serveReader(w http.ResponseWriter, r *http.Request) error {
 
 // serveBroadcast serves GET /v1/broadcast/sse.
 func (s *feeds) serveBroadcast(w http.ResponseWriter, r *http.Request) error {
-	channels, err := hub.ParseChannels(r.URL.RawQuery, s.MaxChannels)
+	spec, err := hub.ParseBroadcastSpec(r.URL.RawQuery, s.MaxChannels)
 	if err != nil {
 		return err
 	}
-	sub, err := s.Broker.Subscribe(r.Context(), channels)
+	sub, err := s.Broker.Subscribe(r.Context(), spec)
 	if err != nil {
 		return err
 	}
-	s.serve(w, r, feedBroadcast, &broadcastFeed{sub})
+	s.serve(w, r, feedBroadcast, &broadcastFeed{sub, s.messages})
 	return nil
 }
 
@@ -101,7 +122,8 @@ func (s *feeds) serve(w http.ResponseWriter, r *http.Request, name string, f fee
 	open := s.open.WithLabelValues(name)
 	open.Inc()
 	defer open.Dec()
-	out := &sseWriter{w: w, conn: http.NewResponseController(w), limit: s.WriteLimit}
+	boundSendBuffer(r.Context(), s.SendBuffer)
+	out := &sseWriter{w: w, conn: http.NewResponseController(w), limit: s.WriteLimit, buffers: s.buffers[name]}
 	if out.write([]byte(comment)) == nil {
 		s.show(r.Context(), out, f)
 	}
@@ -140,10 +162,7 @@ func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
 
 // tell writes at once what is there. An error ends the stream.
 func (s *feeds) tell(ctx context.Context, out *sseWriter, f feed) (wrote bool, err error) {
-	buffer, _ := s.buffers.Get().(*[]byte)
-	if buffer == nil {
-		buffer = new([]byte)
-	}
+	buffer, _ := out.buffers.pool.Get().(*[]byte)
 	text := (*buffer)[:0]
 	for more := true; more && err == nil; {
 		before := len(text)
@@ -159,9 +178,9 @@ func (s *feeds) tell(ctx context.Context, out *sseWriter, f feed) (wrote bool, e
 			err = failed
 		}
 	}
-	if cap(text) <= kept {
+	if cap(text) <= out.buffers.most {
 		*buffer = text
-		s.buffers.Put(buffer)
+		out.buffers.pool.Put(buffer)
 	}
 	return wrote, err
 }
@@ -177,9 +196,10 @@ func (s *feeds) failed(ctx context.Context, err error) *hub.Error {
 
 // sseWriter writes to a client that may be slow or gone.
 type sseWriter struct {
-	w     http.ResponseWriter
-	conn  *http.ResponseController
-	limit time.Duration // for a client to take what was gathered
+	w       http.ResponseWriter
+	conn    *http.ResponseController
+	limit   time.Duration // for a client to take what was gathered
+	buffers *buffers
 }
 
 // write sends text at once. It has a deadline of its own: that of the whole answer,

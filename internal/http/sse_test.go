@@ -87,28 +87,6 @@ func TestReaderOfSeveralStreamsTellsItsPlaceInAll(t *testing.T) {
 	}
 }
 
-func TestBroadcastIsShownAsAnEventStream(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	sub := newFakeSubscription(
-		hub.Messages{Events: [][]byte{[]byte(`{"a":1}`), []byte(`{"b":2}`)}},
-		hub.Messages{Gaps: []hub.Gap{{Channel: "room", Reason: hub.GapReconnect}}})
-	sub.ended = hub.Errorf(hub.CodeSlowConsumer, "too slow")
-	var asked []string
-	e.broker.subscribe = func(_ context.Context, channels []string) (hub.Subscription, error) {
-		asked = channels
-		return sub, nil
-	}
-	e.call("GET", broadcastPath+"&channel=hall", "").streams(": \n\ndata: {\"a\":1}\n\ndata: {\"b\":2}\n\n" +
-		"event: hub.gap\ndata: {\"channel\":\"room\",\"reason\":\"redis_reconnect\"}\n\n" +
-		"event: hub.error\ndata: {\"code\":\"slow_consumer\",\"detail\":\"too slow\"}\n\n")
-	if !slices.Equal(asked, []string{"room", "hall"}) {
-		t.Errorf("the engine is asked for %q", asked)
-	}
-	receive(t, sub.closed, "the subscription's end")
-	e.call("POST", "/v1/broadcast/sse", `{"data":1}`).is(202, `{"id":"m-a"}`) // a channel may be called so
-}
-
 func TestUnknownFailureOfAFeedIsLoggedAndNotTold(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
@@ -164,7 +142,7 @@ func TestFaultyEventStreamIsAProblem(t *testing.T) {
 	e.broker.read = func(context.Context, hub.ReaderSpec) (hub.Reader, error) {
 		return nil, hub.Errorf(hub.CodeStreamNotFound, "there is no orders")
 	}
-	e.broker.subscribe = func(context.Context, []string) (hub.Subscription, error) {
+	e.broker.subscribe = func(context.Context, hub.BroadcastSpec) (hub.Subscription, error) {
 		return nil, hub.Errorf(hub.CodeUnavailable, "Redis is away")
 	}
 	for path, want := range map[string]hub.Code{
@@ -177,6 +155,11 @@ func TestFaultyEventStreamIsAProblem(t *testing.T) {
 		"/v1/broadcast/sse":                          hub.CodeInvalidRequest,
 		"/v1/broadcast/sse?channel=-":                hub.CodeInvalidName,
 		broadcastPath + "&from=oldest":               hub.CodeInvalidRequest,
+		broadcastPath + "&slow=sometimes":            hub.CodeInvalidRequest,
+		broadcastPath + "&slow=":                     hub.CodeInvalidRequest,
+		broadcastPath + "&slow=drop&slow=drop":       hub.CodeInvalidRequest,
+		broadcastPath + "&topic=re:(":                hub.CodeInvalidRequest,
+		broadcastPath + "&type=":                     hub.CodeInvalidRequest,
 		"/v1/readers/sse?" + many("stream", 101):     hub.CodeInvalidRequest,
 		"/v1/broadcast/sse?" + many("channel", 1001): hub.CodeInvalidRequest,
 	} {
@@ -249,7 +232,7 @@ func TestDrainSendsEventStreamsElsewhere(t *testing.T) {
 		entered <- struct{}{}
 		return r, nil
 	}
-	e.broker.subscribe = func(context.Context, []string) (hub.Subscription, error) {
+	e.broker.subscribe = func(context.Context, hub.BroadcastSpec) (hub.Subscription, error) {
 		entered <- struct{}{}
 		return sub, nil
 	}
