@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -533,5 +536,59 @@ func TestOnceIsNeverRetried(t *testing.T) {
 	}
 	if fmt.Sprint(newScript("x").call([]string{"a", "b"}, 1, "c").Args()...) != fmt.Sprint("evalsha", newScript("x").sha, 2, "a", "b", 1, "c") {
 		t.Error("the arguments are not those of EVALSHA")
+	}
+}
+
+func TestOnlyWhatCertainlyWasNotSentIsTakenBack(t *testing.T) {
+	t.Parallel()
+	errDial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	for name, test := range map[string]struct {
+		results []error // of the second op's commands
+		want    string
+	}{
+		"refused":  {[]error{errDial, errDial}, "begin begin unsent 2 unsent 1"},
+		"answered": {[]error{nil, nil}, "begin begin unsent 1"},
+		"in part":  {[]error{nil, errDial}, "begin begin unsent 1"},
+		"cut off":  {[]error{io.EOF, io.EOF}, "begin begin unsent 1"},
+	} {
+		var said []string
+		newOp := func(name string, commands int) *op {
+			o := &op{
+				begin:  func() { said = append(said, "begin") },
+				unsent: func() { said = append(said, "unsent "+name) },
+			}
+			for range commands {
+				o.cmds = append(o.cmds, command("publish", "a", "b"))
+			}
+			return o
+		}
+		first, second, abandoned := newOp("1", 1), newOp("2", 2), newOp("3", 1)
+		abandoned.state.Store(opAbandoned)
+		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+		client.AddHook(answers(func(cmds []redis.Cmder) {
+			cmds[0].SetErr(errDial)
+			for i, err := range test.results {
+				cmds[i+1].SetErr(err)
+			}
+		}))
+		l := &lane{pipeline: client.Pipeline}
+		l.commit([]*op{first, second, abandoned})
+		if got := strings.Join(said, " "); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+		_ = client.Close()
+	}
+}
+
+// answers are a Redis's, in place of one.
+type answers func(cmds []redis.Cmder)
+
+func (answers) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (answers) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (a answers) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(_ context.Context, cmds []redis.Cmder) error {
+		a(cmds)
+		return nil
 	}
 }
