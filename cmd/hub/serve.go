@@ -58,7 +58,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes}
 	sockets := ws.NewServer(engine, ws.Options{
 		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
-		WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
+		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
 	})
 	// What drains may take all but what closing needs.
 	closing := (cfg.ShutdownTimeout - cfg.DrainTimeout) / 2
@@ -73,7 +73,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
 	opts := http.Options{
 		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Limits: limits, Streams: cfg.stream(),
-		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, WriteLimit: cfg.WriteTimeout,
+		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
 		OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.MetricsAddr == "" {
