@@ -10,11 +10,11 @@ import (
 func TestStampIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	for _, want := range []stamp{
-		{hub: "hub-1"}, {hub: "hub-1", epoch: 1, n: 2, age: 3 * time.Millisecond},
+		{hub: "hub-1"},
+		{hub: "hub-1", epoch: 1, n: 2, age: 3 * time.Millisecond},
 		{hub: "h", epoch: math.MaxUint64, n: math.MaxUint64, age: 100 * 365 * 24 * time.Hour},
 	} {
-		line := stamp{hub: want.hub}.append(nil)
-		message := append(line, `{"a":"\n b"}`...)
+		message := append(stamp{hub: want.hub}.append(nil), `{"a":"\n b"}`...)
 		want.set(message)
 		got, json, ok := parseStamp(string(message))
 		if !ok || got != want || json != `{"a":"\n b"}` {

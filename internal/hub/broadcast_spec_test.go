@@ -34,8 +34,12 @@ func TestEveryFaultOfABroadcastSpecIsListed(t *testing.T) {
 	t.Parallel()
 	_, err := hub.ParseBroadcastSpec("channel=a&channel=b&channel=c&channel=d+e&stream=x&slow=wait&topic=&type=re:(", 2)
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{
-		{"?stream", "not a known"}, {"?channel", "not a channel name"}, {"?channel", "3 names, at most 2"},
-		{"?topic", "is empty"}, {"?type", "not a regular expression"}, {"?slow", "want disconnect or drop"},
+		{"?stream", "not a known"},
+		{"?channel", "not a channel name"},
+		{"?channel", "3 names, at most 2"},
+		{"?topic", "is empty"},
+		{"?type", "not a regular expression"},
+		{"?slow", "want disconnect or drop"},
 	})
 	_, err = hub.ParseBroadcastSpec("slow=drop&slow=drop", 2)
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"?channel", "missing"}, {"?slow", "given 2 times"}})
