@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -66,6 +67,72 @@ func (c *contract) reading(t *testing.T) {
 	})
 }
 
+func (c *contract) listening(t *testing.T) {
+	const socket, feed = "GET /v1/broadcast/ws", "GET /v1/broadcast/sse"
+	const good = "?channel=room-1&channel=room-2&channel=room-1&topic=eu.**&topic=re:us[.].*&type=order.*&slow="
+	const wrong = "?from=a&topic=&type=%07&slow=maybe"
+	const pointers = "?from ?channel ?topic ?type ?slow"
+	h := contractHub(t, contractLimits...)
+	for _, slow := range []string{hub.SlowDisconnect, hub.SlowDrop} {
+		c.connect(t, h, "/v1/broadcast/ws"+good+slow)
+		c.feed(t, h, "/v1/broadcast/sse"+good+slow)
+	}
+	c.connect(t, h, "/v1/broadcast/ws?channel=room-1")
+	c.feed(t, h, "/v1/broadcast/sse?channel=room-1")
+	foreign := append([]string{"Origin: http://elsewhere.example"}, contractUpgrade...)
+	for _, request := range []string{socket, feed} {
+		c.run(t, h, []contractCase{
+			{name: "to no channel", request: request, fit: breaks, code: hub.CodeInvalidRequest, pointers: "?channel"},
+			{name: "every wrong parameter is listed", request: request + wrong, fit: breaks, code: hub.CodeInvalidRequest, pointers: pointers},
+			{name: "to a wrong name", request: request + "?channel=a~b", fit: breaks, code: hub.CodeInvalidName, pointers: "?channel"},
+			{name: "to too many", request: request + "?channel=a&channel=b&channel=c", fit: beyond, code: hub.CodeInvalidRequest, pointers: "?channel"},
+			{name: "slow in two ways", request: request + good + "drop&slow=disconnect", fit: beyond, code: hub.CodeInvalidRequest, pointers: "?slow"},
+		})
+	}
+	c.run(t, h, []contractCase{
+		{name: "without an upgrade", request: socket + good + "drop", code: hub.CodeUpgradeRequired},
+		{name: "from another site", request: socket + "?channel=a", header: foreign, fit: beyond, code: hub.CodeForbidden},
+	})
+}
+
+func (c *contract) channels(t *testing.T) {
+	const room = "GET /v1/channels/room-1"
+	h := contractHub(t)
+	c.run(t, h, []contractCase{
+		{name: "that nobody listens to", request: "GET /v1/channels", status: 200},
+		{name: "one that nobody listens to", request: room, status: 200},
+		{name: "of a wrong name", request: "GET /v1/channels/a~b", fit: breaks, code: hub.CodeInvalidName},
+		{name: "one with a parameter", request: room + "?verbose=1", fit: beyond, code: hub.CodeInvalidRequest, pointers: "?verbose"},
+	})
+	c.connect(t, h, "/v1/broadcast/ws?channel=room-1&channel=room-2")
+	h.sse("/v1/broadcast/sse?channel=room-1&channel=lobby")
+	eventually(t, func() string {
+		if page := h.want(http.StatusOK, "GET", "/v1/channels", ""); len(page["channels"].([]any)) != 3 {
+			return fmt.Sprint(page)
+		}
+		return ""
+	})
+	c.run(t, h, []contractCase{
+		{name: "all", request: "GET /v1/channels?limit=1000&cursor=a&prefix=", status: 200},
+		{name: "the first", request: "GET /v1/channels?limit=1", status: 200},
+		{name: "some", request: "GET /v1/channels?prefix=room-", status: 200},
+		{name: "none", request: "GET /v1/channels?limit=0&prefix=~&from=a", fit: breaks, code: hub.CodeInvalidRequest, pointers: "?from ?prefix ?limit"},
+		{name: "one", request: room, status: 200},
+	})
+	next := h.want(http.StatusOK, "GET", "/v1/channels?prefix=room-&limit=1", "")["next"].(string)
+	for request, want := range map[string]string{
+		"/v1/channels":                             `{"channels":[{"channel":"lobby","subscribers":1},{"channel":"room-1","subscribers":2},{"channel":"room-2","subscribers":1}]}`,
+		"/v1/channels?prefix=room-2":               `{"channels":[{"channel":"room-2","subscribers":1}]}`,
+		"/v1/channels?prefix=room-&cursor=" + next: `{"channels":[{"channel":"room-2","subscribers":1}]}`,
+		"/v1/channels/room-1":                      `{"channel":"room-1","subscribers":2}`,
+		"/v1/channels/nobody":                      `{"channel":"nobody","subscribers":0}`,
+	} {
+		if got := strings.TrimSpace(string(h.call("GET", request, "").body)); got != want {
+			t.Errorf("GET %s: %s, want %s", request, got, want)
+		}
+	}
+}
+
 // message waits for one of an event stream and holds its data to a schema.
 func (c *contract) message(f *feed, kind, schema string) message {
 	f.t.Helper()
@@ -105,15 +172,17 @@ func TestEveryMessageOfAFeedIsAsDocumented(t *testing.T) {
 
 func TestEveryMessageOfABroadcastFeedIsAsDocumented(t *testing.T) {
 	t.Parallel()
-	proxy := redistest.NewProxy(t, redistest.Start(t).Addr())
-	c, h := newContract(t), startHub(t, "HUB_REDIS_URL="+proxy.URL())
-	f := h.sse("/v1/broadcast/sse?channel=room-1&channel=room-2")
+	redis := redistest.Start(t)
+	proxy := redistest.NewProxy(t, redis.Addr())
+	c, h := newContract(t), startHub(t, "HUB_REDIS_URL="+proxy.URL(), "HUB_BROADCAST_QUEUE_EVENTS=1")
+	f := h.sse("/v1/broadcast/sse?channel=room-1&channel=room-2&slow=drop")
 	h.call("POST", "/v1/broadcast/room-1", `{"type":"a","topic":"b","key":"c","headers":{"d":"e"},"data":[1]}`)
 	if m := c.message(f, "event", "Message"); m.id != "" {
 		t.Errorf("%+v has an id, from which nobody can go on", m)
 	}
-	proxy.CutAll()
-	c.message(f, "hub.gap", "ListenerGap")
+	c.gap(f, hub.GapSlow, func() { flood(h, "room-1") })
+	c.gap(f, hub.GapLost, func() { loseBroadcasts(t, redis, "room-2", 3) })
+	c.gap(f, hub.GapReconnect, proxy.CutAll)
 	c.message(f, "hub.gap", "ListenerGap") // of the other channel
 
 	stopped := make(chan error, 1)
@@ -123,12 +192,41 @@ func TestEveryMessageOfABroadcastFeedIsAsDocumented(t *testing.T) {
 	<-stopped // the harness looks at the error
 }
 
+// gap waits for a gap of an event stream that something makes, and passes over others.
+func (c *contract) gap(f *feed, reason string, something func()) {
+	f.t.Helper()
+	something()
+	for {
+		m := c.message(f, "hub.gap", "ListenerGap")
+		if strings.Contains(m.data, fmt.Sprintf(`"reason":%q`, reason)) {
+			return
+		}
+	}
+}
+
+// flood broadcasts more at once than a short queue takes.
+func flood(h *testHub, channel string) {
+	h.t.Helper()
+	h.want(http.StatusAccepted, "POST", "/v1/broadcast/"+channel, "["+strings.Repeat(`{"data":1},`, 999)+`{"data":1}]`)
+}
+
+// loseBroadcasts: another hub says that it has sent so many messages, which never came.
+func loseBroadcasts(t *testing.T, redis *redistest.Server, channel string, n int) {
+	t.Helper()
+	direct := redis.Client(t)
+	for _, sent := range []int{1, 1 + n} { // by the first its messages are counted from now on
+		mark := fmt.Sprintf("hub2 elsewhere %016x %016x %016x\n", 1, sent, 0)
+		if err := direct.Publish(t.Context(), "hub:live:"+channel, mark).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestASlowBroadcastFeedEndsAsDocumented(t *testing.T) {
 	t.Parallel()
 	c, h := newContract(t), contractHub(t, "HUB_BROADCAST_QUEUE_EVENTS=1")
 	f := h.sse("/v1/broadcast/sse?channel=room")
-	batch := "[" + strings.Repeat(`{"data":1},`, 999) + `{"data":1}]`
-	h.want(http.StatusAccepted, "POST", "/v1/broadcast/room", batch)
+	flood(h, "room")
 	messages := f.over()
 	last := messages[len(messages)-1]
 	if last.kind() != "hub.error" || !strings.Contains(last.data, string(hub.CodeSlowConsumer)) {

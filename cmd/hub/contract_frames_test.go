@@ -358,9 +358,10 @@ func TestEveryFrameOfAReaderIsAsDocumented(t *testing.T) {
 
 func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
 	t.Parallel()
-	proxy := redistest.NewProxy(t, redistest.Start(t).Addr())
-	h := startHub(t, "HUB_REDIS_URL="+proxy.URL())
-	conn := newContract(t).connect(t, h, "/v1/broadcast/ws?channel=room-1&channel=room-2")
+	redis := redistest.Start(t)
+	proxy := redistest.NewProxy(t, redis.Addr())
+	h := startHub(t, "HUB_REDIS_URL="+proxy.URL(), "HUB_BROADCAST_QUEUE_EVENTS=1", "HUB_MAX_CHANNELS_PER_SOCKET=3")
+	conn := newContract(t).connect(t, h, "/v1/broadcast/ws?channel=room-1&channel=room-2&slow=drop")
 	s := &contractSocket{t, conn, newContractFrames(t, "broadcast")}
 	s.next("ready")
 
@@ -368,16 +369,46 @@ func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
 	s.event()
 	h.call("POST", "/v1/broadcast/room-2", `[{"data_base64":"","content_type":"image/png"}]`)
 	s.event()
+	s.channels(h)
 	s.publishing()
-	s.refused(`{"type":"subscribe","channels":["room-3"]}`, `{"type":"ack","ids":["1-0"],"ref":1}`)
+	s.refused(`{"type":"ack","ids":["1-0"],"ref":1}`, `{"type":"pause"}`, `{"type":"subscribe"}`, `{"type":"subscribe","channels":[]}`,
+		`{"type":"subscribe","channels":"room-3"}`, `{"type":"subscribe","channels":["room-3",3]}`, `{"type":"subscribe","channels":["a~b"]}`,
+		`{"type":"subscribe","channels":null}`, `{"type":"subscribe","channel":"room-3"}`, `{"type":"subscribe","channels":["room-3"],"topic":"eu.*"}`,
+		`{"type":"unsubscribe"}`, `{"type":"unsubscribe","channels":[]}`, `{"type":"unsubscribe","channels":{}}`,
+		`{"type":"unsubscribe","channels":["room-1"],"ref":true}`, `{"type":"unsubscribe","channels":["room-1"],"all":true}`)
+	flood(h, "room-1")
+	s.next("slow")
+	loseBroadcasts(t, redis, "room-2", 3)
+	s.next("lost")
 	proxy.CutAll()
-	s.next("gap")
+	s.next("cut")
 
 	stopped := make(chan error, 1)
 	go func() { stopped <- h.stop() }()
 	s.next("drain")
 	s.closed(websocket.StatusServiceRestart)
 	<-stopped // the harness looks at the error
+}
+
+// channels: a broadcast socket changes those that it listens to.
+func (s *contractSocket) channels(h *testHub) {
+	s.t.Helper()
+	for _, tc := range []struct{ command, channels, want string }{
+		{"subscribe", `["room-3","room-1","room-3"]`, `["room-3","room-1"]`},
+		{"unsubscribe", `["room-3","room-4"]`, `["room-3","room-4"]`},
+		{"unsubscribe", `["room-2","room-1","room-2"]`, `["room-2","room-1"]`},
+		{"subscribe", `["room-2"]`, `["room-2"]`},
+		{"subscribe", `["room-1"]`, `["room-1"]`},
+	} {
+		s.send(`{"type":%q,"channels":%s,"ref":"c"}`, tc.command, tc.channels)
+		if got, want := string(s.next("channelsDone")), `{"type":"ok","ref":"c","channels":`+tc.want+`}`; got != want {
+			s.t.Errorf("%s %s was answered %s, want %s", tc.command, tc.channels, got, want)
+		}
+	}
+	s.send(`{"type":"subscribe","channels":["room-3","room-4"]}`) // good, but for those that it has
+	s.next("error")
+	h.call("POST", "/v1/broadcast/room-1", `{"data":1}`)
+	s.event()
 }
 
 func TestSocketsAreClosedWithTheDocumentedCodes(t *testing.T) {

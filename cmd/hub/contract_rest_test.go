@@ -54,6 +54,8 @@ func TestEveryAnswerIsAsDocumented(t *testing.T) {
 	t.Run("reading", c.reading)
 	t.Run("streams that nobody has made", c.unmade)
 	t.Run("broadcasting", c.broadcasting)
+	t.Run("listening", c.listening)
+	t.Run("channels", c.channels)
 	t.Run("sinks", c.sinks)
 	t.Run("bodies", c.bodies)
 	t.Run("settling", c.settling)
@@ -127,7 +129,7 @@ func contractHub(t *testing.T, settings ...string) *testHub {
 }
 
 // contractLimits are small, so that they are cheap to exceed.
-var contractLimits = []string{"HUB_MAX_EVENT_BYTES=100", "HUB_MAX_BATCH_BYTES=1000", "HUB_MAX_BATCH_EVENTS=3", "HUB_MAX_STREAMS_PER_SOCKET=2"}
+var contractLimits = []string{"HUB_MAX_EVENT_BYTES=100", "HUB_MAX_BATCH_BYTES=1000", "HUB_MAX_BATCH_EVENTS=3", "HUB_MAX_STREAMS_PER_SOCKET=2", "HUB_MAX_CHANNELS_PER_SOCKET=2"}
 
 func (c *contract) publishing(t *testing.T) {
 	const orders = "POST /v1/streams/orders/events"
@@ -181,10 +183,7 @@ var contractLines = []string{"Content-Type: application/x-ndjson"}
 
 func (c *contract) broadcasting(t *testing.T) {
 	const room = "POST /v1/broadcast/room-1"
-	foreign := append([]string{"Origin: http://elsewhere.example"}, contractUpgrade...)
-	h := contractHub(t, contractLimits...)
-	c.connect(t, h, "/v1/broadcast/ws?channel=room-1&channel=room-2")
-	c.run(t, h, []contractCase{
+	c.run(t, contractHub(t, contractLimits...), []contractCase{
 		{name: "an event", request: room, body: `{"data":"hi"}`, status: 202},
 		{name: "several events", request: room, body: `[{"data":1},{"data":2}]`, status: 202},
 		{name: "a wrong name", request: "POST /v1/broadcast/a~b", body: `{"data":1}`, fit: breaks, code: hub.CodeInvalidName},
@@ -200,14 +199,7 @@ func (c *contract) broadcasting(t *testing.T) {
 			name: "once as a whole", request: room, body: `{"data":1}`, header: []string{"Idempotency-Key: k"},
 			fit: beyond, code: hub.CodeInvalidRequest, pointers: "header Idempotency-Key",
 		},
-		{name: "listening without a channel", request: "GET /v1/broadcast/ws", fit: breaks, code: hub.CodeInvalidRequest, pointers: "?channel"},
-		{name: "listening to a wrong name", request: "GET /v1/broadcast/ws?channel=a~b", fit: breaks, code: hub.CodeInvalidName, pointers: "?channel"},
-		{name: "listening without an upgrade", request: "GET /v1/broadcast/ws?channel=a", code: hub.CodeUpgradeRequired},
-		{name: "listening from another site", request: "GET /v1/broadcast/ws?channel=a", header: foreign, fit: beyond, code: hub.CodeForbidden},
-		{name: "a feed without a channel", request: "GET /v1/broadcast/sse?from=a", fit: breaks, code: hub.CodeInvalidRequest, pointers: "?from ?channel"},
-		{name: "a feed of a wrong name", request: "GET /v1/broadcast/sse?channel=a~b", fit: breaks, code: hub.CodeInvalidName, pointers: "?channel"},
 	})
-	c.feed(t, h, "/v1/broadcast/sse?channel=room-1&channel=room-2")
 }
 
 // connect opens a WebSocket and holds the handshake to the document.
@@ -509,6 +501,8 @@ func contractEverything(status int, exceptions map[string]int, held [2]string, d
 		{name: "read", request: "GET /v1/readers/ws?stream=orders", header: contractUpgrade},
 		{name: "readFeed", request: "GET /v1/readers/sse?stream=orders"},
 		{name: "broadcast", request: "POST /v1/broadcast/room", body: `{"data":1}`},
+		{name: "listChannels", request: "GET /v1/channels"},
+		{name: "readChannel", request: "GET /v1/channels/room"},
 		{name: "listSinks", request: "GET /v1/sinks"},
 		{name: "putSink", request: "PUT " + billing, body: `{"streams":["orders"]}`},
 		{name: "readSink", request: "GET " + billing},
@@ -573,7 +567,7 @@ func (c *contract) redisFull(t *testing.T) {
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t, "--maxmemory", "1").URL())
 	c.run(t, h, contractEverything(0, map[string]int{
 		"publish": 507, "publish several": 507, "publishRaw": 507, "publishMany": 507, "putStream": 507, "readStream": 404, "deleteStream": 204,
-		"broadcast": 202, "putSink": 507, "readSink": 404, "consume": 507, "deleteSink": 204,
+		"broadcast": 202, "listChannels": 200, "readChannel": 200, "putSink": 507, "readSink": 404, "consume": 507, "deleteSink": 204,
 	}, [2]string{"1-0", "1-0"}, "1-0"))
 }
 
@@ -602,14 +596,14 @@ func (c *contract) diskFull(t *testing.T) {
 	})
 	c.run(t, h, contractEverything(507, map[string]int{
 		"listStreams": 200, "readStream": 200, "readEvents": 200, "readEvent": 200, "read": 0, "readFeed": 0,
-		"broadcast": 202, "listSinks": 200, "readSink": 200, "listPending": 200, "listDeadLetters": 200, "listen": 0, "listenFeed": 0, "readyz": 0,
+		"broadcast": 202, "listChannels": 200, "readChannel": 200, "listSinks": 200, "readSink": 200, "listPending": 200, "listDeadLetters": 200, "listen": 0, "listenFeed": 0, "readyz": 0,
 	}, [2]string(id[:2]), id[2]))
 }
 
 // redisRefuses: an administrator may have taken commands away.
 func (c *contract) redisRefuses(t *testing.T) {
 	var args []string
-	for i, name := range []string{"XADD", "PUBLISH", "HGETALL", "SMEMBERS", "HMGET", "XRANGE", "XDEL"} {
+	for i, name := range []string{"XADD", "PUBLISH", "HGETALL", "SMEMBERS", "HMGET", "XRANGE", "XDEL", "ZRANGE"} {
 		args = append(args, "--rename-command", name, "GONE"+strconv.Itoa(i))
 	}
 	redis := redistest.Start(t, args...)
@@ -623,7 +617,7 @@ func (c *contract) redisRefuses(t *testing.T) {
 // redisOccupied: another program uses the same keys.
 func (c *contract) redisOccupied(t *testing.T) {
 	redis := redistest.Start(t)
-	for _, key := range []string{"hub:{orders}:log", "hub:streams", "hub:sink:billing", "hub:sinks"} {
+	for _, key := range []string{"hub:{orders}:log", "hub:streams", "hub:sink:billing", "hub:sinks", "hub:hubs"} {
 		if err := redis.Client(t).Set(t.Context(), key, "mine", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
