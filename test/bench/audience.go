@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // audience is the subscribers of one channel, and what was said to them.
@@ -20,6 +18,7 @@ type audience struct {
 	failed      chan error                   // one slot: the first subscriber's failure
 	listening   sync.WaitGroup
 
+	window    int64         // messages that the slowest may be behind
 	published atomic.Int64  // begun
 	said      atomic.Uint64 // sum of the hashes of the published ids
 	slowest   atomic.Int64  // what every subscriber has, or more
@@ -35,23 +34,13 @@ type subscriber struct {
 
 // join connects all subscribers.
 func (a *audience) join(ctx context.Context, addr, channel string, n int) error {
-	a.subscribers = make([]*subscriber, n)
-	group, dialing := errgroup.WithContext(ctx)
-	group.SetLimit(16)
-	for i := range a.subscribers {
-		group.Go(func() error {
-			if dialing.Err() != nil {
-				return dialing.Err()
-			}
-			s, err := dialSocket(ctx, addr, "/v1/broadcast/ws?channel="+channel)
-			a.subscribers[i] = &subscriber{socket: s}
-			return err
-		})
+	sockets, err := dialSockets(ctx, addr, subscribePath(channel), n)
+	if err != nil {
+		return err
 	}
-	if err := group.Wait(); err != nil {
-		return fmt.Errorf("subscribing: %w", err)
-	}
-	for _, s := range a.subscribers {
+	for _, socket := range sockets {
+		s := &subscriber{socket: socket}
+		a.subscribers = append(a.subscribers, s)
 		a.listening.Go(func() {
 			if err := a.listen(s); err != nil {
 				select {

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 // quick has every row do a little of its work.
-var quick = []string{"-runs", "1", "-duration", "100ms", "-backlog", "3000", "-rate", "200"}
+var quick = []string{"-runs", "1", "-duration", "100ms", "-backlog", "3000", "-rate", "200", "-sockets", "40"}
 
 func TestEveryRowIsMeasured(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
@@ -96,7 +96,7 @@ func TestWithoutRedisItSaysWhatToInstall(t *testing.T) {
 
 func TestWrongFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-runs", "0"}, {"-duration", "0s"}, {"-backlog", "5000000"}, {"-run", "("}, {"-window", "0"}, {"publish-1"}, {"-what"},
+		{"-runs", "0"}, {"-duration", "0s"}, {"-backlog", "5000000"}, {"-run", "("}, {"-window", "0"}, {"-sockets", "0"}, {"publish-1"}, {"-what"},
 	} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)

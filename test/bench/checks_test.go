@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 func TestTallyNoticesLossesAndRepeats(t *testing.T) {
@@ -51,5 +56,48 @@ func TestAudienceNoticesLossesAndRepeats(t *testing.T) {
 	a.subscribers[0].heard.Store(10 + 20)
 	if err := a.hush(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCrowdNoticesLossesAndRepeats(t *testing.T) {
+	timing := newTiming(100, time.Millisecond)
+	c := &crowd{timing: timing, complete: make(chan struct{})}
+	c.owed.Store(int64(timing.total))
+	late := make([]time.Duration, timing.total)
+	for n := range timing.total - 1 {
+		if err := c.note([]byte(`"data":`+eventData(n, eventBytes)), late); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.note([]byte(`"data":`+eventData(0, eventBytes)), late) == nil {
+		t.Error("a repeated message is not noticed")
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if c.wait(gone) == nil {
+		t.Error("a missing message is not noticed")
+	}
+	if err := c.note([]byte(`"data":`+eventData(timing.total-1, eventBytes)), late); err != nil {
+		t.Error(err)
+	}
+	if err := c.wait(t.Context()); err != nil {
+		t.Errorf("all has come, and it is reported as %v", err)
+	}
+}
+
+func TestSlowSubscribersAreToSufferAsAskedFor(t *testing.T) {
+	metrics := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, metrics) }))
+	defer server.Close()
+	d := &deaf{policy: dropping, rig: &rig{addr: server.Listener.Addr().String(), client: server.Client()}, sockets: 2}
+	for text, right := range map[string]bool{
+		"hub_broadcast_dropped_total 200":                               true,
+		"hub_broadcast_dropped_total 0":                                 false, // they were read for
+		"hub_broadcast_dropped_total 200\nhub_slow_subscribers_total 1": false,
+	} {
+		metrics = "# HELP x y\n" + text + "\n"
+		if err := d.check(t.Context(), 100); (err == nil) != right {
+			t.Errorf("with %q, the check says %v", text, err)
+		}
 	}
 }

@@ -1,21 +1,25 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
 
 func TestLatencyCountsFromWhenAnEventWasDue(t *testing.T) {
-	timing := newTiming(options{duration: time.Second, rate: 100})
+	timing := newTiming(100, time.Second)
 	timing.start = time.Now().Add(-30 * time.Second)
 	late := timing.warm
-	if err := timing.record([]byte(`"data":` + eventData(late))); err != nil {
+	if err := timing.record([]byte(`"data":` + eventData(late, eventBytes))); err != nil {
 		t.Fatal(err)
 	}
 	if got := timing.at(50); got < 29*time.Second {
 		t.Errorf("an event half a minute late counts as %s", got)
 	}
-	if timing.record([]byte(`"data":`+eventData(timing.total))) == nil {
+	if timing.record([]byte(`"data":`+eventData(timing.total, eventBytes))) == nil {
 		t.Error("an event that was not sent is not noticed")
 	}
 }
@@ -35,5 +39,37 @@ func TestMediansAndRatios(t *testing.T) {
 	}
 	if got := perSecond(987); got != "987" {
 		t.Error(got)
+	}
+}
+
+func TestFanOutCountsTheLastAndSlowClientsCountAll(t *testing.T) {
+	timing := func() *timing { return &timing{warm: 1, total: 2, histogram: newHistogram()} }
+	late := [][]time.Duration{{9 * time.Second, time.Millisecond}, {9 * time.Second, 3 * time.Millisecond}}
+	last, each := &crowd{timing: timing(), late: late}, &crowd{timing: timing(), late: late}
+	if err := errors.Join(last.countLast(), each.countEach()); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		got, want time.Duration
+	}{
+		"least of the last": {last.timing.at(0), 3 * time.Millisecond},
+		"least of all":      {each.timing.at(0), time.Millisecond},
+		"most":              {each.timing.at(100), 3 * time.Millisecond},
+	} {
+		if c.got.Round(100*time.Microsecond) != c.want {
+			t.Errorf("%s: %s, not %s", name, c.got, c.want)
+		}
+	}
+}
+
+func TestMemoryIsSharedOutToTheSockets(t *testing.T) {
+	rep := report{Rows: []result{{Name: "idle", Hub: series{Rate: 1000, Memory: &memory{
+		Sockets: 1000, Alone: 20 << 20, Idle: 40 << 20, Used: 50 << 20, Left: 21 << 20,
+	}}}}}
+	if got, want := rep.text(), "idle    1,000     1,000  20.5             30.7              1.0     20,480\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("the table is\n%swant\n%s", got, want)
+	}
+	if now, err := residentBytes(os.Getpid()); runtime.GOOS == "linux" && (err != nil || now < 1<<20) {
+		t.Errorf("this process has %d bytes, %v", now, err)
 	}
 }

@@ -35,6 +35,10 @@ func (c *httpConn) close() { _ = c.Close() }
 
 func eventsPath(stream string) string { return "/v1/streams/" + stream + "/events" }
 
+func broadcastPath(channel string) string { return "/v1/broadcast/" + channel }
+
+func subscribePath(channel string) string { return "/v1/broadcast/ws?channel=" + channel }
+
 func postRequest(addr, path, body string) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		path, addr, len(body), body)

@@ -22,8 +22,8 @@ func buildHub(ctx context.Context, dir string) (string, error) {
 }
 
 // startHub starts a hub and returns when it is ready. What the environment says
-// of a hub does not count, so that figures can be compared.
-func startHub(ctx context.Context, client *http.Client, bin, redisAddr string) (p *process, addr string, err error) {
+// of a hub does not count, so that figures can be compared; settings do.
+func startHub(ctx context.Context, client *http.Client, bin, redisAddr string, settings []string) (p *process, addr string, err error) {
 	cmd := exec.Command(bin) //nolint:noctx // it is stopped by the rig, which owns it
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "HUB_") {
@@ -31,6 +31,7 @@ func startHub(ctx context.Context, client *http.Client, bin, redisAddr string) (
 		}
 	}
 	cmd.Env = append(cmd.Env, "HUB_ADDR=127.0.0.1:0", "HUB_REDIS_URL=redis://"+redisAddr)
+	cmd.Env = append(cmd.Env, settings...)
 	if p, err = startProcess(cmd); err != nil {
 		return nil, "", fmt.Errorf("starting the hub: %w", err)
 	}

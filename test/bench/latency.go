@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -22,31 +23,52 @@ type timing struct {
 	histogram *hdrhistogram.Histogram // of ns; owned by who receives
 }
 
-func newTiming(opts options) *timing {
+// newTiming starts right away; rate is events a second.
+func newTiming(rate int, duration time.Duration) *timing {
 	const lead = 50 * time.Millisecond // for who receives to be waiting
-	t := &timing{schedule: schedule{start: time.Now().Add(lead), every: time.Second / time.Duration(opts.rate)}}
+	t := &timing{schedule: schedule{start: time.Now().Add(lead), every: time.Second / time.Duration(rate)}}
 	t.warm = int(warmUp / t.every)
-	t.total = t.warm + max(int(opts.duration/t.every), 1)
-	const longest, digits = int64(time.Minute), 3
-	t.histogram = hdrhistogram.New(1, longest, digits)
+	t.total = t.warm + max(int(duration/t.every), 1)
+	t.histogram = newHistogram()
 	return t
+}
+
+func newHistogram() *hdrhistogram.Histogram {
+	const longest, digits = int64(time.Minute), 3
+	return hdrhistogram.New(1, longest, digits)
 }
 
 // record takes in events that have come now, in a frame of the hub or of Redis.
 func (t *timing) record(frame []byte) error {
+	return t.each(frame, func(n int, late time.Duration) error {
+		t.received++
+		return t.count(n, late)
+	})
+}
+
+// each calls yield with the events of a frame that has come now, and with how late
+// they are: more than nothing.
+func (t *timing) each(frame []byte, yield func(n int, late time.Duration) error) error {
 	now := time.Now()
 	var fault error
 	eachNumber(frame, func(n int) {
-		t.received++
-		if n < 0 || n >= t.total {
+		switch {
+		case fault != nil:
+		case n < 0 || n >= t.total:
 			fault = fmt.Errorf("an event came that was not sent: %.300s", frame)
-			return
-		}
-		if n >= t.warm && fault == nil {
-			fault = t.histogram.RecordValue(max(now.Sub(t.due(n)).Nanoseconds(), 1))
+		default:
+			fault = yield(n, max(now.Sub(t.due(n)), 1))
 		}
 	})
 	return fault
+}
+
+// count takes the lateness of an event into the figures.
+func (t *timing) count(n int, late time.Duration) error {
+	if n < t.warm {
+		return nil
+	}
+	return t.histogram.RecordValue(late.Nanoseconds())
 }
 
 func (t *timing) complete() bool { return t.received >= t.total }
@@ -64,7 +86,7 @@ func (t *timing) run(r *rig, server int, cancel func(), send func(n int) error, 
 		return sample{}, fmt.Errorf("receiving, after %d of %d events: %w", t.received, t.total, err)
 	}
 	s := r.mark(server, int64(t.total)).since(before)
-	s.Latency = &latency{P50: t.at(50), P99: t.at(99), P999: t.at(99.9)}
+	s.Latency = &latency{P50: t.at(50), P99: t.at(99), P999: t.at(99.9), Max: t.at(100)}
 	return s, nil
 }
 
@@ -84,12 +106,12 @@ func latencyOfHub(ctx context.Context, r *rig) (sample, error) {
 		return sample{}, err
 	}
 	defer s.close()
-	p, err := newPoster(ctx, r.addr, stream)
+	p, err := newPoster(ctx, r.addr, eventsPath(stream), eventBody(0), http.StatusCreated)
 	if err != nil {
 		return sample{}, err
 	}
 	defer p.close()
-	t := newTiming(r.opts)
+	t := newTiming(r.opts.rate, r.opts.duration)
 	return t.run(r, r.hub.pid(), cancel, p.send, func() error {
 		var ids [][]byte
 		for !t.complete() {

@@ -18,17 +18,20 @@ const (
 	numberWidth = 12
 )
 
-// eventData is the data of event n. All are equally long, and the number is at a
-// fixed place.
-func eventData(n int) string {
+// eventData is the data of event n. All of a size are equally long, and the number
+// is at a fixed place.
+func eventData(n, size int) string {
 	head := fmt.Sprintf(numberHead+`%0*d","pad":"`, numberWidth, n)
 	const tail = `"}`
-	return head + strings.Repeat("x", eventBytes-len(head)-len(tail)) + tail
+	return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
 }
 
 // eventBody is an event as it is published.
-func eventBody(n int) string {
-	return `{"type":"order.created","data":` + eventData(n) + `}`
+func eventBody(n int) string { return eventBodyOf(n, eventBytes) }
+
+// eventBodyOf is eventBody with another size of data.
+func eventBodyOf(n, size int) string {
+	return `{"type":"order.created","data":` + eventData(n, size) + `}`
 }
 
 // layout is how a hub keeps its events in Redis. It is learned from one event

@@ -40,6 +40,7 @@ type options struct {
 	prefetch int            // of its consumers
 	window   int            // messages that a broadcast subscriber may lag behind
 	rate     int            // events a second of the latency row
+	sockets  int            // most that a row opens, whatever its name says
 }
 
 // errUsage is a wrong command line.
@@ -57,6 +58,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.prefetch, "prefetch", 1000, "prefetch of a sink's consumers")
 	flags.IntVar(&o.window, "window", 256, "messages that the slowest broadcast subscriber may lag behind; the hub closes at 1024")
 	flags.IntVar(&o.rate, "rate", 1000, "events a second of the latency row")
+	flags.IntVar(&o.sockets, "sockets", 10_000, "most sockets that a row opens at once; fewer than its name says are for a quick look")
 	flags.Func("run", "measure only rows that this `regexp` matches", func(text string) (err error) {
 		o.only, err = regexp.Compile(text)
 		return err
@@ -68,7 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	case err != nil:
 		return o, errUsage
 	case flags.NArg() > 0, o.duration < time.Millisecond, o.duration > time.Hour, o.runs < 1, o.rate < 1,
-		o.backlog < 1, o.backlog > maxStored, o.prefetch < 1, o.window < 1:
+		o.backlog < 1, o.backlog > maxStored, o.prefetch < 1, o.window < 1, o.sockets < 1:
 		return o, errUsage
 	}
 	return o, nil

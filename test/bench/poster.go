@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"sync"
 )
 
@@ -14,16 +13,18 @@ const posterConns = 32
 // that has had its last one. send is for one goroutine.
 type poster struct {
 	request *template
+	status  int // of every answer
 	conns   []*httpConn
 	free    chan *httpConn
 	failed  chan error // one slot: the first answer that is no success
 	reading sync.WaitGroup
 }
 
-func newPoster(ctx context.Context, addr, stream string) (*poster, error) {
+// newPoster posts body, with another number in it each time.
+func newPoster(ctx context.Context, addr, path, body string, status int) (*poster, error) {
 	p := &poster{
-		request: newTemplate(postRequest(addr, eventsPath(stream), eventBody(0))),
-		free:    make(chan *httpConn, posterConns), failed: make(chan error, 1),
+		request: newTemplate(postRequest(addr, path, body)), status: status,
+		free: make(chan *httpConn, posterConns), failed: make(chan error, 1),
 	}
 	for range posterConns {
 		conn, err := dialHTTP(ctx, addr)
@@ -51,7 +52,7 @@ func (p *poster) send(n int) error {
 // read takes the answers of a connection. It ends when that is closed.
 func (p *poster) read(conn *httpConn) {
 	for {
-		_, err := conn.answer(http.StatusCreated)
+		_, err := conn.answer(p.status)
 		if err != nil {
 			select {
 			case p.failed <- err:

@@ -20,7 +20,7 @@ func latencyOfRedis(ctx context.Context, r *rig) (sample, error) {
 		return sample{}, err
 	}
 	defer a.close()
-	t := newTiming(r.opts)
+	t := newTiming(r.opts.rate, r.opts.duration)
 	return t.run(r, noServer, cancel, a.send, func() error {
 		last := "0"
 		for !t.complete() && ctx.Err() == nil {

@@ -36,7 +36,7 @@ type result struct {
 	Yardstick string   `json:"yardstick,omitempty"`
 	Hub       series   `json:"hub"`
 	Raw       series   `json:"raw,omitzero"`
-	Ratio     float64  `json:"ratio,omitempty"` // hub to yardstick, of the median rates
+	Ratio     float64  `json:"ratio,omitempty"` // hub to yardstick, of the median rates, or of the median p99
 	Added     *latency `json:"added,omitempty"` // hub less yardstick, of the median latencies
 	Error     string   `json:"error,omitempty"` // then the figures don't count
 }
@@ -45,7 +45,8 @@ type result struct {
 func (r *result) compare() {
 	switch hub, raw := r.Hub.Latency, r.Raw.Latency; {
 	case hub != nil && raw != nil:
-		r.Added = &latency{P50: hub.P50 - raw.P50, P99: hub.P99 - raw.P99, P999: hub.P999 - raw.P999}
+		r.Added = &latency{P50: hub.P50 - raw.P50, P99: hub.P99 - raw.P99, P999: hub.P999 - raw.P999, Max: hub.Max - raw.Max}
+		r.Ratio = float64(hub.P99) / float64(raw.P99)
 	case r.Raw.Rate > 0:
 		r.Ratio = r.Hub.Rate / r.Raw.Rate
 	}

@@ -25,7 +25,8 @@ type rig struct {
 	names  int // given out by next
 }
 
-func newRig(ctx context.Context, opts options, dir string) (r *rig, err error) {
+// newRig starts both; the settings are the hub's.
+func newRig(ctx context.Context, opts options, dir string, settings []string) (r *rig, err error) {
 	r = &rig{opts: opts, client: &http.Client{Transport: &http.Transport{}}}
 	defer func() {
 		if err != nil {
@@ -35,7 +36,7 @@ func newRig(ctx context.Context, opts options, dir string) (r *rig, err error) {
 	if r.redis, r.db, err = startRedis(ctx, dir); err != nil {
 		return r, err
 	}
-	if r.hub, r.addr, err = startHub(ctx, r.client, opts.hub, r.db.Options().Addr); err != nil {
+	if r.hub, r.addr, err = startHub(ctx, r.client, opts.hub, r.db.Options().Addr, settings); err != nil {
 		return r, err
 	}
 	r.layout, err = learnLayout(ctx, r)

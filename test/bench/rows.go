@@ -15,6 +15,9 @@ type row struct {
 
 	hub probe // measures the hub
 	raw probe // measures the yardstick; nil for none
+
+	once     bool     // one run is enough, or more would take too long
+	settings []string // of the hub, as in its environment
 }
 
 // probe does a row's work once.
@@ -27,16 +30,30 @@ func rows(opts options) []row {
 		xadd  = "pipelined XADD"
 		group = "XREADGROUP and XACK"
 		xread = "XADD to blocking XREAD"
+		relay = "PUBLISH to one SUBSCRIBE"
+		alone = "the same without those"
 	)
 	return []row{
-		{"publish-1", "events stored, one a POST, 64 connections", post, publish(single), empty(single)},
-		{"publish-100", "events stored, 100 a POST, 8 connections", xadd, publish(batched), rawAdd},
-		{"sink-1", "events consumed and acked, 1 consumer", group, consume(1, ackFrames), rawConsume(1)},
-		{"sink-4", "the same, 4 consumers", group, consume(4, ackFrames), rawConsume(4)},
-		{"sink-4-each", "the same, an ack frame per event", group, consume(4, ackEvents), rawConsume(4)},
-		{"broadcast-100", "deliveries to 100 subscribers", "", broadcast(100), nil},
-		{"broadcast-1000", "deliveries to 1,000 subscribers", "", broadcast(1000), nil},
-		{"latency", fmt.Sprintf("publish to sink socket, %d/s", opts.rate), xread, latencyOfHub, latencyOfRedis},
+		{name: "publish-1", work: "events stored, one a POST, 64 connections", yardstick: post, hub: publish(single), raw: empty(single)},
+		{name: "publish-100", work: "events stored, 100 a POST, 8 connections", yardstick: xadd, hub: publish(batched), raw: rawAdd},
+		{name: "sink-1", work: "events consumed and acked, 1 consumer", yardstick: group, hub: consume(1, ackFrames), raw: rawConsume(1)},
+		{name: "sink-4", work: "the same, 4 consumers", yardstick: group, hub: consume(4, ackFrames), raw: rawConsume(4)},
+		{name: "sink-4-each", work: "the same, an ack frame per event", yardstick: group, hub: consume(4, ackEvents), raw: rawConsume(4)},
+		{name: "broadcast-100", work: "deliveries to 100 subscribers", hub: broadcast(100)},
+		{name: "broadcast-1000", work: "deliveries to 1,000 subscribers", hub: broadcast(1000)},
+		{name: "broadcast-5000", work: "deliveries to 5,000 subscribers", hub: broadcast(5000)},
+		{name: "broadcast-10000", work: "deliveries to 10,000 subscribers", hub: broadcast(10_000), once: true},
+		{name: "idle-socket", work: "memory of 5,000 idle broadcast sockets", hub: idle(5000), once: true},
+		{name: "latency", work: fmt.Sprintf("publish to sink socket, %d/s", opts.rate), yardstick: xread, hub: latencyOfHub, raw: latencyOfRedis},
+		{name: "fanout-5000", work: "publish to the last of 5,000 subscribers", yardstick: relay, hub: fanout(5000), raw: rawFanout},
+		{
+			name: "slow-clients-drop", work: "publish to 200 subscribers, beside 200 that never read, slow=drop",
+			yardstick: alone, hub: besideSlow(dropping), raw: besideNobody, settings: patientWrites,
+		},
+		{
+			name: "slow-clients-disconnect", work: "the same, slow=disconnect",
+			yardstick: alone, hub: besideSlow(disconnecting), raw: besideNobody, settings: patientWrites,
+		},
 	}
 }
 
@@ -47,14 +64,18 @@ const runLimit = 60 * time.Second
 // before it, so that what else the machine does meets both alike.
 func measure(ctx context.Context, row row, opts options, dir string, progress io.Writer) (result result) {
 	result.Name, result.Work, result.Yardstick = row.name, row.work, row.yardstick
-	rig, err := newRig(ctx, opts, dir)
+	rig, err := newRig(ctx, opts, dir, row.settings)
 	if err != nil {
 		result.Error = err.Error()
 		return result
 	}
 	defer rig.close()
-	for i := range opts.runs {
-		_, _ = fmt.Fprintf(progress, "%s %d/%d\n", row.name, i+1, opts.runs)
+	runs := opts.runs
+	if row.once {
+		runs = 1
+	}
+	for i := range runs {
+		_, _ = fmt.Fprintf(progress, "%s %d/%d\n", row.name, i+1, runs)
 		if row.raw != nil {
 			s, err := rig.once(ctx, row.raw)
 			if err != nil {

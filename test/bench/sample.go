@@ -12,6 +12,7 @@ type sample struct {
 	Seconds float64  `json:"seconds"`
 	CPU     *usage   `json:"cpu_seconds,omitempty"` // nil where it can't be told
 	Latency *latency `json:"latency,omitempty"`     // of rows that measure it
+	Memory  *memory  `json:"memory,omitempty"`      // likewise
 }
 
 // rate is events a second.
@@ -22,6 +23,7 @@ type latency struct {
 	P50  time.Duration `json:"p50_ns"`
 	P99  time.Duration `json:"p99_ns"`
 	P999 time.Duration `json:"p999_ns"`
+	Max  time.Duration `json:"max_ns"`
 }
 
 // series is the samples of one row's runs, with their medians: each figure's by
@@ -31,6 +33,7 @@ type series struct {
 	Rate    float64  `json:"rate,omitempty"`            // events a second
 	CPU     *usage   `json:"cpu_per_million,omitempty"` // seconds per million events
 	Latency *latency `json:"latency,omitempty"`
+	Memory  *memory  `json:"memory,omitempty"`
 }
 
 func (s *series) add(run sample) {
@@ -41,7 +44,11 @@ func (s *series) add(run sample) {
 			P50:  median(s.Runs, func(s sample) time.Duration { return s.Latency.P50 }),
 			P99:  median(s.Runs, func(s sample) time.Duration { return s.Latency.P99 }),
 			P999: median(s.Runs, func(s sample) time.Duration { return s.Latency.P999 }),
+			Max:  median(s.Runs, func(s sample) time.Duration { return s.Latency.Max }),
 		}
+	}
+	if run.Memory != nil {
+		s.Memory = run.Memory // such rows have one run
 	}
 	if run.CPU != nil {
 		perMillion := func(of func(*usage) float64) float64 {

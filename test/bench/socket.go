@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sync/errgroup"
 )
 
 // socket is a client's end of a WebSocket. One goroutine uses it; only close is
@@ -50,6 +51,26 @@ func dialSocket(ctx context.Context, addr, path string) (*socket, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// dialSockets connects n sockets. They end with ctx, also when it fails.
+func dialSockets(ctx context.Context, addr, path string, n int) ([]*socket, error) {
+	sockets := make([]*socket, n)
+	group, dialing := errgroup.WithContext(ctx)
+	group.SetLimit(16)
+	for i := range sockets {
+		group.Go(func() (err error) {
+			if dialing.Err() != nil {
+				return dialing.Err()
+			}
+			sockets[i], err = dialSocket(ctx, addr, path)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("connecting %d sockets: %w", n, err)
+	}
+	return sockets, nil
 }
 
 func (s *socket) close() { _ = s.conn.CloseNow() }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
 // owed asks the hub what a sink has still to deliver, and to see acknowledged.
@@ -28,4 +31,35 @@ func (r *rig) owed(ctx context.Context, sink string) (lag, pending int64, err er
 		return 0, 0, fmt.Errorf("the sink's status answers %d with %d streams", answer.StatusCode, len(status.Streams))
 	}
 	return status.Streams[0].Lag, status.Streams[0].Pending, nil
+}
+
+// fates is what became of slow broadcast subscribers since the hub started.
+type fates struct{ closed, dropped int64 }
+
+// fates asks the hub's metrics.
+func (r *rig) fates(ctx context.Context) (f fates, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/metrics", nil)
+	if err != nil {
+		return f, err
+	}
+	answer, err := r.client.Do(request)
+	if err != nil {
+		return f, err
+	}
+	defer answer.Body.Close()
+	metrics, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return f, fmt.Errorf("reading the metrics: %w", err)
+	}
+	for line := range strings.Lines(string(metrics)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, _ := strconv.ParseFloat(value, 64)
+		switch name {
+		case "hub_slow_subscribers_total":
+			f.closed = int64(n)
+		case "hub_broadcast_dropped_total":
+			f.dropped = int64(n)
+		}
+	}
+	return f, nil
 }

@@ -9,30 +9,30 @@ import (
 	"unicode/utf8"
 )
 
-// text is the report for people: a table of throughput, one of latency, and what
-// failed.
+// text is the report for people: tables of throughput, of latency and of memory,
+// and what failed.
 func (r *report) text() string {
 	m := r.Machine
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s at commit %s, %s\n%d × %s, %s, %s, Redis %s\n",
 		r.Command, r.Commit, r.Time.Format(time.DateOnly), m.CPUs, m.Model, m.OS, m.Go, m.Redis)
 	throughput := table{{"row", "hub", "yardstick", "ratio", "spread", "CPU hub", "Redis", "load"}}
-	latencies := table{{"row", "p50", "", "p99", "", "p99.9", "", "yardstick p50", "p99", "p99.9"}}
+	latencies := table{{"row", "p50", "", "p99", "", "ratio", "p99.9", "max", "yardstick p50", "p99", "p99.9", "max"}}
+	memories := table{{"row", "sockets", "joined/s", "idle", "after a message", "after they left", "hub alone"}}
 	for _, row := range r.Rows {
 		switch {
 		case row.Error != "":
 		case row.Hub.Latency != nil:
 			latencies = append(latencies, latencyLine(row))
+		case row.Hub.Memory != nil:
+			memories = append(memories, memoryLine(row))
 		default:
 			throughput = append(throughput, throughputLine(row))
 		}
 	}
-	if len(throughput) > 1 {
-		b.WriteString("\nThroughput in events a second; CPU seconds per million events, while the hub was measured\n\n" + throughput.String())
-	}
-	if len(latencies) > 1 {
-		b.WriteString("\nLatency in µs; in parentheses, what the hub adds to the yardstick\n\n" + latencies.String())
-	}
+	throughput.write(&b, "Throughput in events a second; CPU seconds per million events, while the hub was measured")
+	latencies.write(&b, "Latency in µs; in parentheses, what the hub adds to the yardstick; ratio: of the p99 to the yardstick's")
+	memories.write(&b, "Resident memory of the hub in KiB a socket; of the hub without sockets in KiB")
 	for _, row := range r.Rows {
 		if row.Error != "" {
 			fmt.Fprintf(&b, "\nFAILED %s: %s\n", row.Name, row.Error)
@@ -57,20 +57,36 @@ func throughputLine(row result) []string {
 func latencyLine(row result) []string {
 	hub, raw, added := row.Hub.Latency, row.Raw.Latency, row.Added
 	return []string{
-		row.Name, micros(hub.P50), plus(added.P50), micros(hub.P99), plus(added.P99), micros(hub.P999), plus(added.P999),
-		micros(raw.P50), micros(raw.P99), micros(raw.P999),
+		row.Name, micros(hub.P50), plus(added.P50), micros(hub.P99), plus(added.P99), fmt.Sprintf("%.2f", row.Ratio),
+		micros(hub.P999), micros(hub.Max), micros(raw.P50), micros(raw.P99), micros(raw.P999), micros(raw.Max),
+	}
+}
+
+func memoryLine(row result) []string {
+	m := row.Hub.Memory
+	return []string{
+		row.Name, thousands(m.Sockets), perSecond(row.Hub.Rate), kibi(m.each(m.Idle)), kibi(m.each(m.Used)), kibi(m.each(m.Left)),
+		thousands(m.Alone >> 10),
 	}
 }
 
 // perSecond writes a rate to three digits, with thousands apart: "54,300".
 func perSecond(rate float64) string {
 	unit := math.Pow10(max(int(math.Log10(max(rate, 1)))-2, 0))
-	text := strconv.FormatInt(int64(math.Round(rate/unit)*unit), 10)
+	return thousands(int64(math.Round(rate/unit) * unit))
+}
+
+// thousands writes a number with its thousands apart.
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
 }
+
+// kibi writes bytes in KiB.
+func kibi(bytes float64) string { return strconv.FormatFloat(bytes/1024, 'f', 1, 64) }
 
 func micros(d time.Duration) string { return strconv.FormatInt(d.Microseconds(), 10) }
 
@@ -87,6 +103,13 @@ func spread(s series) string {
 
 // table is lines of equally many cells, the first line being the heads.
 type table [][]string
+
+// write adds the table under a title, if it has any line.
+func (t table) write(b *strings.Builder, title string) {
+	if len(t) > 1 {
+		b.WriteString("\n" + title + "\n\n" + t.String())
+	}
+}
 
 // String aligns the first column to the left, the others, figures, to the right.
 func (t table) String() string {

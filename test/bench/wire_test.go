@@ -9,8 +9,8 @@ import (
 
 func TestFramesAreScanned(t *testing.T) {
 	frame := `{"type":"events","events":[` +
-		`{"id":"1-0","stream":"s","data":` + eventData(41) + `,"attempt":1},` +
-		`{"id":"1-1","stream":"s","data":` + eventData(42) + `,"attempt":1}]}`
+		`{"id":"1-0","stream":"s","data":` + eventData(41, eventBytes) + `,"attempt":1},` +
+		`{"id":"1-1","stream":"s","data":` + eventData(42, eventBytes) + `,"attempt":1}]}`
 	var ids []string
 	eachID([]byte(frame), func(id []byte) { ids = append(ids, string(id)) })
 	if strings.Join(ids, " ") != "1-0 1-1" {
@@ -24,7 +24,7 @@ func TestFramesAreScanned(t *testing.T) {
 }
 
 func TestEventsAreOfTheSizeTheyClaim(t *testing.T) {
-	if data := eventData(7); len(data) != eventBytes || !json.Valid([]byte(data)) {
+	if data := eventData(7, eventBytes); len(data) != eventBytes || !json.Valid([]byte(data)) {
 		t.Errorf("%d bytes: %s", len(data), data)
 	}
 	request := newTemplate([]byte(eventBody(0)))

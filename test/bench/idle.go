@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// idle measures what a hub keeps in memory for sockets to which nothing comes; the
+// rate is how fast they were taken in. The hub must be a new one: memory that others
+// have left would be used again.
+func idle(sockets int) probe {
+	return func(ctx context.Context, r *rig) (sample, error) {
+		n := min(sockets, r.opts.sockets)
+		// The first few have the hub load code, which belongs to no socket.
+		if err := r.visit(ctx, min(n, 50), func([]*socket, string) error { return nil }); err != nil {
+			return sample{}, err
+		}
+		m := &memory{Sockets: int64(n)}
+		var err error
+		if m.Alone, err = settledBytes(ctx, r.hub.pid()); err != nil {
+			return sample{}, err
+		}
+		before := r.mark(r.hub.pid(), 0)
+		var s sample
+		err = r.visit(ctx, n, func(sockets []*socket, channel string) (err error) {
+			s = r.mark(r.hub.pid(), int64(n)).since(before)
+			s.Memory = m
+			return r.stay(ctx, m, sockets, channel)
+		})
+		if err == nil {
+			m.Left, err = r.givenBack(ctx, m)
+		}
+		return s, err
+	}
+}
+
+// visit does something while so many sockets are in a channel.
+func (r *rig) visit(ctx context.Context, n int, do func(sockets []*socket, channel string) error) error {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	channel := r.next("channel")
+	sockets, err := dialSockets(ctx, r.addr, subscribePath(channel), n)
+	if err != nil {
+		return err
+	}
+	return do(sockets, channel)
+}
+
+// stay reads the memory while the sockets are there, and makes sure that they work.
+func (r *rig) stay(ctx context.Context, m *memory, sockets []*socket, channel string) (err error) {
+	if m.Idle, err = settledBytes(ctx, r.hub.pid()); err != nil {
+		return err
+	}
+	conn, err := dialHTTP(ctx, r.addr)
+	if err != nil {
+		return err
+	}
+	defer conn.close()
+	if _, err := conn.do(postRequest(r.addr, broadcastPath(channel), eventBody(0)), http.StatusAccepted); err != nil {
+		return err
+	}
+	for _, s := range sockets {
+		frame, err := s.nextEvents()
+		if err != nil {
+			return err
+		}
+		came := 0
+		eachNumber(frame, func(int) { came++ })
+		if came != 1 {
+			return fmt.Errorf("one message was published, %d came", came)
+		}
+	}
+	m.Used, err = settledBytes(ctx, r.hub.pid())
+	return err
+}
+
+// givenBack reads the memory once nine tenths of what the sockets had are free, or
+// when ten times -duration, 30 seconds, are over.
+func (r *rig) givenBack(ctx context.Context, m *memory) (int64, error) {
+	deadline := time.Now().Add(10 * r.opts.duration)
+	for {
+		now, err := residentBytes(r.hub.pid())
+		if err != nil || now < m.Alone+(m.Used-m.Alone)/10 || time.Now().After(deadline) {
+			return now, err
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return 0, err
+		}
+	}
+}
