@@ -1,153 +1,179 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
-
-	"eventhub/internal/redistest"
 )
 
 func TestNothingIsMissedAfterReady(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
-	one, two := startHub(t, redis), startHub(t, redis)
-	for i := range 50 {
-		channel := fmt.Sprint("room-", i%5)
-		s := one.dial("/v1/broadcast/ws?channel=" + channel)
-		two.call("POST", "/v1/broadcast/"+channel, fmt.Sprintf(`{"data":%d}`, i))
-		if e := s.events(1)[0]; string(e.Data) != fmt.Sprint(i) {
-			t.Fatalf("trial %d: got %s", i, e.Data)
-		}
-		s.drop()
-
-		stream := fmt.Sprint("stream-", i%5)
-		c := one.dial(fmt.Sprintf("/v1/sinks/s%d/ws?stream=%s", i, stream))
-		id := two.publish(stream, `{"data":1}`)
-		if e := c.events(1)[0]; e.ID != id {
-			t.Fatalf("trial %d: got %s, want %s", i, e.ID, id)
-		}
-		c.drop()
+	_, one, two := twoHubs(t)
+	for i := range 200 {
+		channel := fmt.Sprint("room-", i%3) // which the last one just leaves, or another has left
+		kind := []string{overSocket, overSocket, overSocket, overSSE}[i%4]
+		l := one.listen(kind, "channel="+channel)
+		l.hears(two.broadcast(channel, fmt.Sprintf(`{"data":%d}`, i))...)
+		l.leave()
 	}
 }
 
-func TestBroadcastKeepsTheOrderOfABatch(t *testing.T) {
-	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
-	one, two := startHub(t, redis), startHub(t, redis)
-	s := one.dial("/v1/broadcast/ws?channel=room&channel=other")
-	var batch []string
-	for i := range 500 {
-		batch = append(batch, fmt.Sprintf(`{"data":%d}`, i))
+// numbered are n messages as publishers send them, and what is between them.
+func numbered(n int, between string) string {
+	var parts []string
+	for i := range n {
+		parts = append(parts, fmt.Sprintf(`{"data":%d}`, i))
 	}
-	answer := two.call("POST", "/v1/broadcast/room", "["+strings.Join(batch, ",")+"]")
-	if got := answer.json(t)["ids"].([]any); answer.StatusCode != http.StatusAccepted || len(got) != 500 {
-		t.Fatalf("%d %s", answer.StatusCode, answer.body)
-	}
-	for i, e := range s.events(500) {
-		if string(e.Data) != fmt.Sprint(i) {
-			t.Fatalf("message %d is %s", i, e.Data)
-		}
-	}
+	return strings.Join(parts, between)
 }
 
-func TestSlowSubscriberIsClosedAndOthersLoseNothing(t *testing.T) {
+func TestMessagesOfOneCallComeInTheirOrder(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(),
-		"HUB_BROADCAST_QUEUE_EVENTS=10", "HUB_WRITE_TIMEOUT=1m")
-	good := h.dial("/v1/broadcast/ws?channel=room")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	slow, _, err := websocket.Dial(ctx, h.base+"/v1/broadcast/ws?channel=room", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = slow.CloseNow() }()
-	slow.SetReadLimit(64 << 20)
-
-	body := strings.Repeat("x", 300_000)
-	for i := range 60 { // far more than the queue and the kernel's buffers
-		h.call("POST", "/v1/broadcast/room", fmt.Sprintf(`{"type":"%d","data":%q}`, i, body))
-		if e := good.events(1)[0]; e.Type != fmt.Sprint(i) {
-			t.Fatalf("message %d: got %s", i, e.Type)
+	_, one, two := twoHubs(t)
+	listeners := slices.Concat(one.listenBoth("channel=room&channel=other"), two.listenBoth("channel=room"))
+	const n = 500
+	for name, answer := range map[string]response{
+		"array":  two.call("POST", "/v1/broadcast/room", "["+numbered(n, ",")+"]"),
+		"NDJSON": two.call("POST", "/v1/broadcast/room", numbered(n, "\n"), "Content-Type: application/x-ndjson"),
+	} {
+		if got, _ := answer.json(t)["ids"].([]any); answer.StatusCode != http.StatusAccepted || len(got) != n {
+			t.Fatalf("%s: %d %.500s", name, answer.StatusCode, answer.body)
 		}
 	}
-	eventually(t, func() string {
-		if metrics := string(h.call("GET", "/metrics", "").body); !strings.Contains(metrics, "hub_slow_subscribers_total 1\n") {
-			return "the slow subscriber is not counted"
-		}
-		return ""
-	})
-	// It reads on at last, and learns why it was closed.
-	var last string
-	for {
-		_, text, err := slow.Read(ctx)
-		if err != nil {
-			if code := websocket.CloseStatus(err); code != 4408 {
-				t.Errorf("closed with %d (%v), want 4408", code, err)
-			}
-			break
-		}
-		last = string(text[:min(len(text), 200)])
-	}
-	if !strings.HasPrefix(last, `{"type":"error","code":"slow_consumer"`) {
-		t.Errorf("the last frame was %s", last)
-	}
-}
-
-func TestBroadcastSurvivesACutPubSubConnection(t *testing.T) {
-	t.Parallel()
-	redis := redistest.Start(t)
-	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
-	direct := redis.Client(t)
-	s := h.dial("/v1/broadcast/ws?channel=room")
-	for i := range 50 {
-		h.call("POST", "/v1/broadcast/room", fmt.Sprintf(`{"data":%d}`, i))
-		if i == 20 {
-			if err := direct.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	expected, announced := 0, false
-	for expected < 50 {
-		select {
-		case f, ok := <-s.frames:
-			if !ok {
-				t.Fatalf("the socket was closed: %v", s.ended)
-			}
-			announced = announced || f.Type == "gap"
-			for _, e := range f.Events {
-				var n int
-				_, _ = fmt.Sscan(string(e.Data), &n)
-				if n != expected && !announced {
-					t.Fatalf("got %d, want %d, and no gap was announced", n, expected)
-				}
-				expected = n + 1
-			}
-		case <-time.After(50 * time.Millisecond):
-			if announced { // all may have been missed: one more shows that it flows
-				h.call("POST", "/v1/broadcast/room", `{"data":50}`)
+	for _, l := range listeners {
+		for i := range 2 * n {
+			if e := l.event(); string(e.Data) != fmt.Sprint(i%n) {
+				t.Fatalf("message %d is %s", i, e.Data)
 			}
 		}
 	}
 }
 
-func TestForeignMessagesAreValidEvents(t *testing.T) {
+func TestMessagesOfConcurrentCallersComeEachInItsOrder(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
-	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
-	s := h.dial("/v1/broadcast/ws?channel=room")
-	direct := redis.Client(t)
-	for payload, want := range map[string]string{`{"a":1}`: `{"a":1}`, `no "json"`: `"no \"json\""`} {
-		direct.Publish(t.Context(), "hub:live:room", payload)
-		if e := s.events(1)[0]; string(e.Data) != want || e.Channel != "room" || e.ID == "" {
-			t.Errorf("%s came as %+v %s", payload, e, e.Data)
+	_, one, two := twoHubs(t)
+	listeners := slices.Concat(one.listenBoth("channel=room"), two.listenBoth("channel=room"))
+	const callers, each = 6, 25
+	var calling sync.WaitGroup
+	for caller := range callers {
+		h := []*testHub{one, two}[caller%2]
+		calling.Go(func() {
+			for i := range each {
+				h.broadcast("room", fmt.Sprintf(`{"key":"%d","data":%d}`, caller, i))
+			}
+		})
+	}
+	calling.Wait()
+	for _, l := range listeners {
+		due := map[string]int{}
+		for range callers * each {
+			e := l.event()
+			if string(e.Data) != fmt.Sprint(due[e.Key]) {
+				t.Fatalf("caller %s: %s came, want %d", e.Key, e.Data, due[e.Key])
+			}
+			due[e.Key]++
+		}
+	}
+}
+
+func TestFiltersConcernAllChannelsOfASubscriber(t *testing.T) {
+	t.Parallel()
+	_, one, two := twoHubs(t)
+	const query = "channel=room&topic=eu.*&topic=us.**&type=order.*"
+	listeners := one.listenBoth(query + "&channel=later")
+	late := one.listen(overSocket, query)
+	late.change("subscribe", "later")
+	listeners = append(listeners, late)
+	var want []string
+	for _, channel := range []string{"room", "later"} {
+		for _, m := range []struct {
+			topic, kind string
+			fits        bool
+		}{
+			{"eu.de", "order.created", true},
+			{"eu.de.berlin", "order.created", false},
+			{"us.ny.soho", "order.paid", true},
+			{"asia", "order.paid", false},
+			{"eu.de", "order.created.twice", false},
+			{"eu.de", "", false},
+			{"", "order.created", false},
+			{"", "", false},
+			{"us.ny", "order.sent", true}, // the last, so that all the others have been there
+		} {
+			id := two.broadcast(channel, fmt.Sprintf(`{"topic":%q,"type":%q,"data":1}`, m.topic, m.kind))
+			if m.fits {
+				want = append(want, id...)
+			}
+		}
+	}
+	for _, l := range listeners {
+		l.hears(want...)
+	}
+	for query, want := range map[string]string{
+		"channel=a&topic=re:(": "400 invalid_request ?topic", "channel=a&type=": "400 invalid_request ?type", "channel=a&slow=never": "400 invalid_request ?slow",
+		"slow=drop": "400 invalid_request ?channel",
+	} {
+		for _, kind := range []string{overSocket, overSSE} {
+			answer := one.call("GET", "/v1/broadcast/"+kind+"?"+query, "")
+			if got := fmt.Sprint(answer.StatusCode, " ", faults(answer.json(t))); got != want {
+				t.Errorf("%s?%s was refused as %s, want %s", kind, query, got, want)
+			}
+		}
+	}
+}
+
+func TestForeignMessagesAreEventsWithoutTopicAndType(t *testing.T) {
+	t.Parallel()
+	server, one, two := twoHubs(t)
+	direct := server.Client(t)
+	all := slices.Concat(one.listenBoth("channel=room"), two.listenBoth("channel=room&topic=**&type=**"))
+	some := slices.Concat(one.listenBoth("channel=room&topic=*"), two.listenBoth("channel=room&type=?*"))
+	for _, m := range []struct{ payload, data string }{
+		{`{"a":1.10}`, `{"a":1.10}`}, {`no "json"`, `"no \"json\""`}, {"hub2", `"hub2"`}, {"hub2 hub-x 1 2 3\n{}", ""}, {"", `""`},
+	} {
+		if err := direct.Publish(t.Context(), "hub:live:room", m.payload).Err(); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range all {
+			e := l.event()
+			if m.data != "" && string(e.Data) != m.data || e.Channel != "room" || e.ID == "" || e.Time == "" || !json.Valid(e.Data) {
+				t.Errorf("%s came as %+v %s", m.payload, e, e.Data)
+			}
+		}
+	}
+	id := one.broadcast("room", `{"topic":"eu","type":"t","data":1}`)
+	for _, l := range slices.Concat(all, some) {
+		l.hears(id...) // no gap either
+	}
+}
+
+func TestBroadcastFeedsCarryTheSameAsSockets(t *testing.T) {
+	t.Parallel()
+	_, one, two := twoHubs(t)
+	listeners := one.listenBoth("channel=room")
+	for _, body := range []string{
+		`{"type":"t","topic":"eu.de","key":"k","headers":{"a":"b"},"data":{"b":1.10,"a":[null,"ü\n"]}}`, `{"data_base64":"AP8=","content_type":"image/png"}`, `{"data":null}`,
+	} {
+		began := time.Now()
+		id := two.broadcast("room", body)[0]
+		var first event
+		for i, l := range listeners {
+			e := l.event()
+			if i == 0 {
+				first = e
+			}
+			at, err := time.Parse("2006-01-02T15:04:05.000Z", e.Time)
+			if e.ID != id || e.Channel != "room" || e.Stream != "" || e.Attempt != 0 || fmt.Sprint(e.Time, shown(e)) != fmt.Sprint(first.Time, shown(first)) {
+				t.Errorf("%s came as %+v, over the socket as %+v", body, e, first)
+			}
+			if err != nil || at.Before(began.Add(-time.Second)) || at.After(time.Now().Add(time.Second)) {
+				t.Errorf("its time is %s (%v), and it was published at %s", e.Time, err, began)
+			}
 		}
 	}
 }

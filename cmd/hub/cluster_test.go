@@ -41,9 +41,9 @@ func startRedis(t *testing.T) testRedis {
 	return testRedis{s.URL(), func(t testing.TB) redis.UniversalClient { return s.Client(t) }}
 }
 
-// clusterTests are the tests of sinks, streams and readers by the promise's name;
-// those with true are the short form. Left out are those that look into a single server, and those of
-// requests that never reach Redis.
+// clusterTests are the tests of sinks, streams, readers and broadcast by the promise's
+// name; those with true are the short form. Left out are those that look into a single
+// server, and those of requests that never reach Redis.
 var clusterTests = map[string]struct {
 	short bool
 	test  func(*testing.T)
@@ -162,6 +162,22 @@ var clusterTests = map[string]struct {
 	"sockets publish":             {false, TestEverySocketPublishesToStreamsAndChannels},
 	"order of a socket":           {false, TestPublishesOfASocketAreStoredInTheirOrder},
 	"identical data":              {false, TestDataComesBackIdenticalWhicheverWayItIsRead},
+
+	"broadcast: nothing missed":      {true, TestNothingIsMissedAfterReady},
+	"broadcast: order of one call":   {false, TestMessagesOfOneCallComeInTheirOrder},
+	"broadcast: order of callers":    {false, TestMessagesOfConcurrentCallersComeEachInItsOrder},
+	"broadcast: filters":             {false, TestFiltersConcernAllChannelsOfASubscriber},
+	"broadcast: foreign messages":    {false, TestForeignMessagesAreEventsWithoutTopicAndType},
+	"broadcast: from ok to ok":       {false, TestSubscribedChannelIsHeardOnceFromOkToOk},
+	"broadcast: thousand channels":   {false, TestThousandChannelsOfASocketAreAllLive},
+	"broadcast: a cut":               {true, TestCutSubscriptionIsRepairedAndWhatIsMissingAnnounced},
+	"broadcast: a cut in silence":    {false, TestCutSubscriptionIsAnnouncedThoughNobodySpeaks},
+	"broadcast: hubs come and go":    {false, TestHubsComeAndGoAndNobodyIsToldOfAGap},
+	"broadcast: no false gaps":       {true, TestSubscribersComeAndGoAndHearEverythingOnceAndNoGap},
+	"occupancy":                      {true, TestOccupancyIsRightOverAllHubsWithin5s},
+	"occupancy and dead hubs":        {false, TestSubscribersOfAHubThatWasKilledOrDrainedCountNoLonger},
+	"pages of channels":              {false, TestChannelsAreListedByNamePrefixAndPageOverAllHubs},
+	"occupancy after all is flushed": {false, TestOccupancyHealsWhenRedisHasForgottenIt},
 }
 
 func TestSinksOnCluster(t *testing.T) {

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestHubsComeAndGoAndNobodyIsToldOfAGap(t *testing.T) {
+	t.Parallel()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
+	one, two := startHub(t, setting), startHub(t, setting)
+	speakers := []*speaker{one.speaker("one"), two.speaker("two")}
+	var listeners []*listener
+	for _, h := range []*testHub{one, two} {
+		listeners = append(listeners, h.listenBoth("channel=room&channel=hall")...)
+	}
+	for _, s := range speakers {
+		s.flow(t, 5*time.Millisecond, "room", "hall")
+	}
+	// guest is a hub that comes, publishes, listens, and goes in the midst of it.
+	guest := func(name string, h *testHub, goes func()) {
+		t.Helper()
+		s := h.speaker(name)
+		speakers = append(speakers, s)
+		l := h.listen(overSocket, "channel=room")
+		book := newLedger(t, speakers...)
+		book.must("room")
+		for range 20 {
+			s.say("room")
+			s.say("hall")
+		}
+		for book.due[place{name, "room"}] < 20 {
+			book.note(l.next())
+		}
+		goes()
+	}
+	for i := range 2 {
+		drained := startHub(t, setting)
+		guest(fmt.Sprint("drained ", i), drained, func() {
+			if err := drained.stop(); err != nil {
+				t.Errorf("the hub ended with: %v", err)
+			}
+		})
+		killed := startProcess(t, setting)
+		guest(fmt.Sprint("killed ", i), killed, killed.kill)
+	}
+	// Long enough for marks, and what they might tell.
+	<-time.After(2500 * time.Millisecond)
+	book := make([]*ledger, len(listeners))
+	for i, l := range listeners {
+		book[i] = newLedger(t, speakers...)
+		for _, s := range speakers {
+			for _, channel := range []string{"room", "hall"} {
+				book[i].latest[place{s.name, channel}] = 0
+			}
+		}
+		book[i].must("room", "hall")
+		book[i].rest(l)
+	}
+}
+
+// wanderer is a subscriber that joins and leaves channels at random.
+type wanderer struct {
+	t    *testing.T
+	h    *testHub
+	rand *rand.Rand
+	book *ledger
+	l    *listener
+}
+
+// connect comes anew, by a socket or, for once, by an event stream.
+func (w *wanderer) connect(kind string, channels []string) {
+	if w.l != nil {
+		w.l.leave()
+	}
+	w.book = newLedger(w.t, w.book.speakers...)
+	w.book.may(channels...)
+	w.l = w.h.listen(kind, "channel="+strings.Join(channels, "&channel="))
+	w.book.must(channels...)
+}
+
+// some are one to three of them.
+func (w *wanderer) some(channels []string) []string {
+	mixed := slices.Clone(channels)
+	w.rand.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+	return mixed[:1+w.rand.IntN(min(3, len(mixed)))]
+}
+
+// step does something, and hears some messages where there are any to come.
+func (w *wanderer) step(channels []string) {
+	switch n := w.rand.IntN(10); {
+	case n == 0:
+		w.connect(overSSE, w.some(channels))
+		w.hear(5)
+		w.connect(overSocket, w.some(channels))
+	case n == 1:
+		w.connect(overSocket, w.some(channels))
+	case n < 6:
+		names := w.some(channels)
+		w.book.may(names...)
+		w.book.note(w.l.change("subscribe", names...)...)
+		w.book.must(names...)
+	default:
+		names := w.some(channels)
+		w.book.note(w.l.change("unsubscribe", names...)...)
+		w.book.not(names...)
+	}
+	w.hear(w.rand.IntN(6))
+}
+
+func (w *wanderer) hear(n int) {
+	for range n {
+		if len(w.book.open) > 0 {
+			w.book.note(w.l.next())
+		}
+	}
+}
+
+func TestSubscribersComeAndGoAndHearEverythingOnceAndNoGap(t *testing.T) {
+	t.Parallel()
+	setting := []string{"HUB_REDIS_URL=" + startRedis(t).URL(), "HUB_BROADCAST_QUEUE_EVENTS=100000"}
+	one, two := startHub(t, setting...), startHub(t, setting...)
+	channels := make([]string, 6)
+	for i := range channels {
+		channels[i] = fmt.Sprint("room-", i)
+	}
+	speakers := []*speaker{one.speaker("one"), two.speaker("two")}
+	var stops []func()
+	for _, s := range speakers {
+		stops = append(stops, s.flow(t, time.Millisecond, channels...))
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var wandering sync.WaitGroup
+	wanderers := make([]*wanderer, 8)
+	for i := range wanderers {
+		w := &wanderer{t: t, h: []*testHub{one, two}[i%2], rand: rand.New(rand.NewPCG(seed, uint64(i))), book: newLedger(t, speakers...)}
+		wanderers[i] = w
+		wandering.Go(func() {
+			w.connect(overSocket, w.some(channels))
+			for range 60 {
+				w.step(channels)
+			}
+		})
+	}
+	wandering.Wait()
+	for _, stop := range stops {
+		stop()
+	}
+	for _, w := range wanderers {
+		w.book.rest(w.l)
+	}
+}
