@@ -77,9 +77,10 @@ func (r *rig) stay(ctx context.Context, m *memory, sockets []*socket, channel st
 }
 
 // givenBack reads the memory once nine tenths of what the sockets had are free, or
-// when ten times -duration, 30 seconds, are over.
+// when ten times -duration are over, but no more than 30 seconds.
 func (r *rig) givenBack(ctx context.Context, m *memory) (int64, error) {
-	deadline := time.Now().Add(10 * r.opts.duration)
+	const longest = 30 * time.Second
+	deadline := time.Now().Add(min(10*r.opts.duration, longest))
 	for {
 		now, err := residentBytes(r.hub.pid())
 		if err != nil || now < m.Alone+(m.Used-m.Alone)/10 || time.Now().After(deadline) {

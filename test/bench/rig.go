@@ -62,7 +62,7 @@ func (r *rig) next(kind string) string {
 
 // once does a probe within its time.
 func (r *rig) once(ctx context.Context, p probe) (sample, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.duration+runLimit)
+	ctx, cancel := context.WithTimeout(ctx, 2*r.opts.duration+runLimit)
 	defer cancel()
 	return p(ctx, r)
 }

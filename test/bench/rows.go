@@ -57,7 +57,7 @@ func rows(opts options) []row {
 	}
 }
 
-// runLimit is how much longer than -duration one run of a row may take.
+// runLimit is how much longer than twice -duration one run of a row may take.
 const runLimit = 60 * time.Second
 
 // measure does one row: as many runs as asked for, each with its yardstick right
