@@ -49,7 +49,7 @@ func rawFanout(ctx context.Context, r *rig) (sample, error) {
 	}
 	defer context.AfterFunc(ctx, func() { _ = subscription.Close() })() // a read does not hear of ctx
 	send := func(n int) error { return r.db.Publish(ctx, channel, eventBody(n)).Err() }
-	t := newTiming(fanoutRate, 2*r.opts.duration)
+	t := newTiming(fanoutRate, r.opts.duration)
 	return t.run(r, noServer, cancel, send, func() error {
 		for !t.complete() {
 			message, err := subscription.ReceiveMessage(ctx)
