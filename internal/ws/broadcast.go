@@ -25,20 +25,14 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer s.closed(sess)
+	sess.buffers = s.small
 	sub, err := s.broker.Subscribe(r.Context(), spec)
 	if err != nil {
+		s.closed(sess)
 		return err
 	}
-	defer sub.Close()
-	conn, err := s.accept(w, r, sess)
-	if err != nil {
-		return nil // answered
-	}
 	ready := readyFrame(sess, func(dst []byte) []byte { return appendStrings(dst, "channels", spec.Channels) })
-	sess.run(conn, ready, &broadcastSource{
-		sub: sub, maxChannels: s.opts.MaxChannels, messages: s.messages, batch: batcher{buffers: s.small},
-	})
+	s.serve(w, r, sess, ready, &broadcastSource{sub: sub, maxChannels: s.opts.MaxChannels, messages: s.messages})
 	return nil
 }
 
@@ -47,14 +41,14 @@ type broadcastSource struct {
 	sub         hub.Subscription
 	maxChannels int
 	messages    *sync.Pool // of *[]*hub.Message, empty ones; shared as the buffers are
-	batch       batcher
 }
 
 func (s *broadcastSource) ready() <-chan struct{} { return s.sub.Ready() }
 func (s *broadcastSource) stop()                  {}
 func (s *broadcastSource) holds() int             { return 0 }
+func (s *broadcastSource) close(*session)         { s.sub.Close() }
 
-func (s *broadcastSource) frames(write func([]byte) error) (more bool, err error) {
+func (s *broadcastSource) frames(out *outbox) (more bool, err error) {
 	list, _ := s.messages.Get().(*[]*hub.Message)
 	defer s.messages.Put(list)
 	messages, err := s.sub.Take((*list)[:0], takeBytes)
@@ -63,27 +57,20 @@ func (s *broadcastSource) frames(write func([]byte) error) (more bool, err error
 	}
 	*list = messages
 	defer clear(messages) // an old one must not live on in the pool
-	s.batch.write = write
-	return true, s.deliver(messages)
-}
-
-// deliver writes all of them: the events that follow one another share frames, and
-// a gap stands between those before it and those behind.
-func (s *broadcastSource) deliver(messages []*hub.Message) error {
-	for i, m := range messages {
-		if m.Gap != nil || !s.batch.fits(len(m.JSON)) {
-			if err := s.batch.flush(nil); err != nil {
-				return err
-			}
+	// The events that follow one another share frames, and a gap stands between those
+	// before it and those behind.
+	for _, m := range messages {
+		if m.Gap != nil || !out.fits(len(m.JSON)) {
+			out.seal(nil)
 		}
 		if m.Gap == nil {
-			s.batch.join(m.JSON)
-		} else if err := s.batch.write(gapFrame(*m.Gap)); err != nil {
-			return err
+			out.join(m.JSON)
+		} else {
+			out.text(gapFrame(*m.Gap))
 		}
-		messages[i] = nil // its memory need not wait for a slow client, too
 	}
-	return s.batch.flush(nil)
+	out.seal(nil)
+	return true, nil
 }
 
 func (s *broadcastSource) command(sess *session, c *command) error {

@@ -102,7 +102,7 @@ func TestAnswerOfUnsubscribeStandsBehindTheLastEvent(t *testing.T) {
 	t.Parallel()
 	sub := newFakeSubscription(message("room", "1"), missing("room", hub.GapLost, 1), message("room", "2"))
 	sub.taking = make(chan struct{})
-	p := subscribe(t, "&channel=hall", sub).ready()
+	p := subscribe(t, "&channel=hall", sub)
 	receive(t, sub.taking, "the take")
 	sub.set(func() { sub.next = []*hub.Message{message("room", "3"), message("hall", "4")} })
 	p.send(`{"type":"unsubscribe","channels":["room"],"ref":1}`)
@@ -113,12 +113,13 @@ func TestAnswerOfUnsubscribeStandsBehindTheLastEvent(t *testing.T) {
 		sess.mu.Unlock()
 	}
 	sub.taking <- struct{}{}
+	p.ready()
 	p.expect(`{"type":"events","events":[1]}`)
 	p.expect(`{"type":"gap","channel":"room","reason":"lost","dropped":1}`)
 	p.expect(`{"type":"events","events":[2]}`)
-	p.expect(`{"type":"ok","ref":1,"channels":["room"]}`)
 	receive(t, sub.taking, "the next take")
 	sub.taking <- struct{}{}
+	p.expect(`{"type":"ok","ref":1,"channels":["room"]}`)
 	p.expect(`{"type":"events","events":[4]}`)
 }
 

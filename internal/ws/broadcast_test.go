@@ -113,17 +113,14 @@ func TestWaitingSubscriberHoldsNoMessages(t *testing.T) {
 	var list []*hub.Message
 	pool := &sync.Pool{New: func() any { return &list }}
 	sub := newFakeSubscription(message("room", "1"), missing("room", hub.GapLost, 1), message("room", "2"))
-	source := broadcastSource{sub: sub, messages: pool, batch: batcher{buffers: newBuffers(4 * takeBytes)}}
-	broken := errors.New("broken")
-	for _, ends := range []error{nil, broken} {
-		if more, err := source.frames(func([]byte) error { return ends }); more != true || !errors.Is(err, ends) {
+	source := broadcastSource{sub: sub, messages: pool}
+	for range 2 {
+		out := newOutbox(func([]byte) error { return nil })
+		if more, err := source.frames(out); !more || err != nil {
 			t.Errorf("frames: %t, %v", more, err)
 		}
 		if len(list) != 3 || slices.ContainsFunc(list, func(m *hub.Message) bool { return m != nil }) {
 			t.Errorf("it holds on to %v", list)
-		}
-		if source.batch.buf != nil {
-			t.Error("it holds on to a frame")
 		}
 		sub.next = []*hub.Message{message("room", "1"), missing("room", hub.GapLost, 1), message("room", "2")}
 	}
@@ -230,12 +227,14 @@ func BenchmarkBroadcastFrames(b *testing.B) {
 		messages = append(messages, message("room", fmt.Sprintf(`{"i":%d,"x":%q}`, i, strings.Repeat("x", 300))))
 	}
 	sub := newFakeSubscription()
-	source := broadcastSource{sub: sub, messages: newMessages(), batch: batcher{buffers: newBuffers(4 * takeBytes)}}
+	source := broadcastSource{sub: sub, messages: newMessages()}
+	out := newOutbox(func([]byte) error { return nil })
 	b.ReportAllocs()
 	for b.Loop() {
 		for range 1000 {
 			sub.next, sub.asked = messages, sub.asked[:0]
-			if _, err := source.frames(func([]byte) error { return nil }); err != nil {
+			_, err := source.frames(out)
+			if err = errors.Join(err, out.flush()); err != nil {
 				b.Fatal(err)
 			}
 		}

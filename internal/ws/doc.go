@@ -5,9 +5,10 @@
 // Invariants:
 //   - A request that is wrong is answered before the upgrade, by the error that
 //     ServeSink, ServeReader and ServeBroadcast return: nothing has been written then.
-//   - Two goroutines a socket: the handler's reads commands, another writes
-//     frames. Nobody else writes, save for pings and the close handshake. A third
-//     lives while commands that publish are under way (publisher.go).
+//   - Two goroutines a socket: one reads commands, another writes frames; the
+//     handler has returned by then. Nobody else writes, save for pings, pongs and
+//     the close handshake (wire.go). A third lives while commands that publish are
+//     under way (publisher.go).
 //   - What waits for one socket is bounded; a socket that takes nothing is ended
 //     after the write timeout and costs nobody else anything.
 //

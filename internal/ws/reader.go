@@ -18,24 +18,21 @@ func (s *Server) ServeReader(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer s.closed(sess)
 	// Before the upgrade is looked at: a plain GET tells what a socket would.
 	reader, err := s.broker.Read(r.Context(), spec)
 	if err != nil {
+		s.closed(sess)
 		return err
 	}
-	defer reader.Close()
+	src := &readerSource{reader: reader, maxStreams: s.opts.MaxStreams}
 	if err := checkUpgrade(r); err != nil {
+		s.abandon(sess, src)
 		return err
-	}
-	conn, err := s.accept(w, r, sess)
-	if err != nil {
-		return nil // answered
 	}
 	ready := readyFrame(sess, func(dst []byte) []byte {
 		return appendString(appendStrings(dst, "streams", spec.Streams), "from", from)
 	})
-	sess.run(conn, ready, &readerSource{reader: reader, maxStreams: s.opts.MaxStreams, batch: batcher{buffers: s.buffers}})
+	s.serve(w, r, sess, ready, src)
 	return nil
 }
 
@@ -43,45 +40,41 @@ func (s *Server) ServeReader(w http.ResponseWriter, r *http.Request) error {
 type readerSource struct {
 	reader     hub.Reader
 	maxStreams int
-	batch      batcher
 }
 
 func (s *readerSource) ready() <-chan struct{} { return s.reader.Ready() }
 func (s *readerSource) stop()                  {}
 func (s *readerSource) holds() int             { return 0 }
+func (s *readerSource) close(*session)         { s.reader.Close() }
 
-func (s *readerSource) frames(write func([]byte) error) (more bool, err error) {
+func (s *readerSource) frames(out *outbox) (more bool, err error) {
 	reading, err := s.reader.Take(0)
 	if err != nil || len(reading.Gaps)+len(reading.Events) == 0 {
 		return false, err
 	}
 	for _, gap := range reading.Gaps {
-		if err := write(gapFrame(gap)); err != nil {
-			return false, err
-		}
+		out.text(gapFrame(gap))
 	}
-	s.batch.write = write
-	return true, s.deliver(&reading)
+	deliver(out, &reading)
+	return true, nil
 }
 
-// deliver writes the events, in frames that each tell the place behind their last.
-func (s *readerSource) deliver(r *hub.Reading) error {
+// deliver adds the events, in frames that each tell the place behind their last.
+func deliver(out *outbox, r *hub.Reading) {
 	if len(r.Events) == 0 {
-		return nil
+		return
 	}
 	after := appendCursor(nil, r.After)
 	at := slices.Clone(r.Before) // the place behind the events in the frame
 	for i := range r.Events {
 		event := &r.Events[i]
-		if !s.batch.fits(len(event.JSON) + len(after)) {
-			if err := s.batch.flush(appendCursor(nil, at)); err != nil {
-				return err
-			}
+		if !out.fits(len(event.JSON) + len(after)) {
+			out.seal(appendCursor(nil, at))
 		}
-		s.batch.join(event.JSON)
+		out.join(event.JSON)
 		at.Move(event.Stream, event.ID)
 	}
-	return s.batch.flush(after)
+	out.seal(after)
 }
 
 func appendCursor(dst []byte, cursor hub.Cursor) []byte {

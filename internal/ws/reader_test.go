@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -292,18 +293,19 @@ func BenchmarkReaderFrames(b *testing.B) {
 		reading.Events = append(reading.Events, sized("orders", ms+1, 300))
 		bytes += 300
 	}
-	buffers := newBuffers(2 * frameBytes)
+	out := newOutbox(func([]byte) error { return nil })
 	readers := make([]readerSource, 1000)
 	for i := range readers {
 		r := newFakeReader()
 		r.endless = &reading
-		readers[i] = readerSource{reader: r, batch: batcher{buffers: buffers}}
+		readers[i] = readerSource{reader: r}
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(bytes * len(readers)))
 	for b.Loop() {
 		for i := range readers {
-			if _, err := readers[i].frames(func([]byte) error { return nil }); err != nil {
+			_, err := readers[i].frames(out)
+			if err = errors.Join(err, out.flush()); err != nil {
 				b.Fatal(err)
 			}
 		}

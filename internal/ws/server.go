@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ type Server struct {
 	sessions map[*session]struct{}
 	draining bool
 
-	serving sync.WaitGroup // handlers
+	serving sync.WaitGroup // sessions
 	keeping sync.WaitGroup // the keeper and its pings
 	stop    context.CancelFunc
 }
@@ -115,7 +116,7 @@ func (s *Server) open(role string) (*session, error) {
 		return nil, err
 	}
 	sess := &session{
-		server: s, id: id.String(), role: role,
+		server: s, buffers: s.buffers, id: id.String(), role: role,
 		signal: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}), mute: make(chan struct{}),
 		underway: semaphore.NewWeighted(maxUnderway),
 	}
@@ -136,6 +137,37 @@ func (s *Server) closed(sess *session) {
 	s.mu.Unlock()
 	s.metrics.connections.WithLabelValues(sess.role).Dec()
 	s.serving.Done()
+}
+
+// serve upgrades the request, and has the socket served until either side ends it. The
+// handler returns meanwhile: what net/http keeps for a request, and the stack of its
+// goroutine, would take more memory than all else of an idle socket.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, sess *session, ready []byte, src source) {
+	conn, err := s.accept(w, r, sess)
+	if err != nil { // it is answered
+		s.abandon(sess, src)
+		return
+	}
+	sess.start(conn, ready)
+	go func() { // Drain and Close wait for it
+		defer s.abandon(sess, src)
+		defer s.rescue(sess)
+		sess.run(src)
+	}()
+}
+
+// abandon ends what has no socket, or none any more.
+func (s *Server) abandon(sess *session, src source) {
+	src.close(sess)
+	s.closed(sess)
+}
+
+// rescue keeps what one socket has brought about from ending the hub.
+func (s *Server) rescue(sess *session) {
+	if cause := recover(); cause != nil {
+		s.opts.Log.Error("a socket panicked", slog.String("session", sess.id), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+		sess.kill()
+	}
 }
 
 func (s *Server) all() []*session {

@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,17 +24,18 @@ const (
 
 // session is one socket.
 type session struct {
-	server *Server
-	id     string
-	role   string
-	conn   *websocket.Conn // set by run, before started
+	server  *Server
+	buffers *buffers
+	id      string
+	role    string
+	conn    *websocket.Conn // set by start
 
 	writing  atomic.Int64 // since when a frame is being written, Unix ns; 0: none is
 	pinging  atomic.Bool  // a ping is under way
 	lastPing time.Time    // owned by the keeper
 
 	mu       sync.Mutex // protects the fields below
-	raw      net.Conn   // nil before the upgrade
+	wire     *wire      // nil before the upgrade
 	started  bool       // conn is set
 	replies  [][]byte   // frames that go before events
 	waiting  int        // bytes of replies
@@ -62,23 +62,29 @@ type ending struct {
 type source interface {
 	// ready gets a signal when frames has something to tell.
 	ready() <-chan struct{}
-	// frames calls write with some of the frames that are due now; more: it is to be
-	// called again without waiting for ready. An *hub.Error ends the session, any
-	// other error is write's.
-	frames(write func([]byte) error) (more bool, err error)
+	// frames adds some of the frames that are due now; more: it is to be called again
+	// once they are written, without waiting for ready. An *hub.Error ends the session,
+	// any other error is the outbox's.
+	frames(out *outbox) (more bool, err error)
 	// stop ends delivery for good; holds is what the client may still ack.
 	stop()
 	holds() int
 	// command does what a client's frame asks for.
 	command(sess *session, c *command) error
+	// close ends it, once the socket has ended or could not be made.
+	close(sess *session)
 }
 
-// run serves a socket until either side ends it. The caller's goroutine reads.
-func (s *session) run(conn *websocket.Conn, ready []byte, src source) {
+// start makes a session known as a socket, whose first frame is ready.
+func (s *session) start(conn *websocket.Conn, ready []byte) {
 	s.mu.Lock()
 	s.conn, s.started = conn, true
 	s.replies = append([][]byte{ready}, s.replies...)
 	s.mu.Unlock()
+}
+
+// run serves a socket until either side ends it. The caller's goroutine reads.
+func (s *session) run(src source) {
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		s.write(src)
@@ -89,7 +95,7 @@ func (s *session) run(conn *websocket.Conn, ready []byte, src source) {
 	s.kill() // frees a writer that is stuck
 	writer.Wait()
 	s.publisher.close()
-	_ = conn.CloseNow()
+	_ = s.conn.CloseNow()
 }
 
 // reply queues a frame that goes before events.
@@ -139,10 +145,10 @@ func (s *session) drain(reconnectAfter time.Duration) {
 // kill ends the socket without a word, and without waiting.
 func (s *session) kill() {
 	s.mu.Lock()
-	raw := s.raw
+	w := s.wire
 	s.mu.Unlock()
-	if raw != nil {
-		_ = raw.Close()
+	if w != nil {
+		_ = w.Close()
 	}
 }
 
@@ -169,6 +175,7 @@ func (s *session) take() (replies [][]byte, draining bool, end *ending) {
 
 // write is the only writer of data frames.
 func (s *session) write(src source) {
+	out := &outbox{buffers: s.buffers, write: s.send}
 	stopped := false
 	for {
 		replies, draining, end := s.take()
@@ -177,30 +184,34 @@ func (s *session) write(src source) {
 			stopped = true
 		}
 		for _, frame := range replies {
-			if s.send(frame) != nil {
-				return
-			}
+			out.text(frame)
 		}
-		switch {
-		case end != nil:
-			s.part(end)
-			return
-		case draining && src.holds() == 0 && s.quiet():
-			s.part(&ending{websocket.StatusServiceRestart, "the hub is shutting down"})
-			return
-		case !draining:
+		parting := end
+		if end == nil && draining && src.holds() == 0 && s.quiet() {
+			parting = &ending{websocket.StatusServiceRestart, "the hub is shutting down"}
+		}
+		more := false
+		if parting == nil && !draining {
 			// A bit at a time: answers do not wait for the end of a long history.
-			more, err := src.frames(s.send)
-			if err != nil {
-				if known, ok := err.(*hub.Error); ok { //nolint:errorlint // sources return it bare
-					s.fail(known)
-					continue
+			var err error
+			if more, err = src.frames(out); err != nil {
+				known, ok := err.(*hub.Error) //nolint:errorlint // sources return it bare
+				if !ok {
+					return
 				}
-				return
-			}
-			if more {
+				s.fail(known)
 				continue
 			}
+		}
+		if out.flush() != nil {
+			return
+		}
+		switch {
+		case parting != nil:
+			s.part(parting)
+			return
+		case more:
+			continue
 		}
 		select {
 		case <-s.signal:
@@ -211,9 +222,10 @@ func (s *session) write(src source) {
 	}
 }
 
-func (s *session) send(frame []byte) error {
+// send writes frames to the connection. The keeper ends it when they are not taken.
+func (s *session) send(frames []byte) error {
 	s.writing.Store(time.Now().UnixNano())
-	err := s.conn.Write(context.Background(), websocket.MessageText, frame)
+	_, err := s.wire.Write(frames)
 	s.writing.Store(0)
 	return err
 }

@@ -30,28 +30,16 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer s.closed(sess)
 	if spec.Label == "" {
 		spec.Label = sess.id
 	}
 	consumer, err := s.broker.Consume(r.Context(), spec)
 	if err != nil {
+		s.closed(sess)
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), handbackLimit)
-		defer cancel()
-		sess.mu.Lock()
-		draining := sess.draining
-		sess.mu.Unlock()
-		consumer.Close(ctx, draining)
-	}()
-	conn, err := s.accept(w, r, sess)
-	if err != nil {
-		return nil // answered
-	}
-	src := &sinkSource{consumer: consumer, spec: spec, maxStreams: s.opts.MaxStreams, batch: batcher{buffers: s.buffers}}
-	sess.run(conn, src.readyFrame(sess), src)
+	src := &sinkSource{consumer: consumer, spec: spec, maxStreams: s.opts.MaxStreams}
+	s.serve(w, r, sess, src.readyFrame(sess), src)
 	return nil
 }
 
@@ -60,7 +48,6 @@ type sinkSource struct {
 	consumer   hub.Consumer
 	spec       hub.ConsumerSpec
 	maxStreams int
-	batch      batcher
 }
 
 func (s *sinkSource) readyFrame(sess *session) []byte {
@@ -83,32 +70,31 @@ func (s *sinkSource) ready() <-chan struct{} { return s.consumer.Ready() }
 func (s *sinkSource) stop()                  { s.consumer.Stop() }
 func (s *sinkSource) holds() int             { return s.consumer.Held() }
 
-func (s *sinkSource) frames(write func([]byte) error) (more bool, err error) {
-	s.batch.write = write
+func (s *sinkSource) close(sess *session) {
+	ctx, cancel := context.WithTimeout(context.Background(), handbackLimit)
+	defer cancel()
+	sess.mu.Lock()
+	draining := sess.draining
+	sess.mu.Unlock()
+	s.consumer.Close(ctx, draining)
+}
+
+func (s *sinkSource) frames(out *outbox) (more bool, err error) {
 	delivery, err := s.consumer.Take()
 	if err != nil || len(delivery.Notices)+len(delivery.Gaps)+len(delivery.Events) == 0 {
 		return false, err
 	}
-	return true, s.deliver(delivery)
-}
-
-func (s *sinkSource) deliver(d hub.Delivery) error {
-	for _, notice := range d.Notices {
-		if err := s.batch.write(errorFrame(nil, notice)); err != nil {
-			return err
-		}
+	for _, notice := range delivery.Notices {
+		out.text(errorFrame(nil, notice))
 	}
-	for _, gap := range d.Gaps {
-		if err := s.batch.write(gapFrame(gap)); err != nil {
-			return err
-		}
+	for _, gap := range delivery.Gaps {
+		out.text(gapFrame(gap))
 	}
-	for i := range d.Events {
-		if err := s.batch.add(d.Events[i].AppendJSON); err != nil {
-			return err
-		}
+	for i := range delivery.Events {
+		out.add(delivery.Events[i].AppendJSON)
 	}
-	return s.batch.flush(nil)
+	out.seal(nil)
+	return true, nil
 }
 
 func (s *sinkSource) command(sess *session, c *command) error {
