@@ -14,8 +14,9 @@
 // Goroutines, all waited for by Broker.Close: one per lane (lane.go), which
 // commits what many callers want in one pipeline; one per sink in use (sink.go),
 // which owns all of that sink's state; one per stream that readers follow
-// (tail.go), and while a stream is looked at for new readers (looks.go); the pub/sub receiver (live.go); the bell
-// ringer (bell.go); the heartbeat (hubs.go); the poll (poll.go); the
+// (tail.go), and while a stream is looked at for new readers (looks.go); the pub/sub receiver and the writer beside it (live.go); its
+// probe (probe.go); the marks behind broadcast messages (marks.go); the telling of who
+// listens (occupancy.go); the bell ringer (bell.go); the heartbeat (hubs.go); the poll (poll.go); the
 // housekeeping of sinks (keep.go) and of streams (retention.go); and, until that is
 // done, the making of declared streams (declare.go).
 package broker

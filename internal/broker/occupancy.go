@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Each hub tells the others how many subscribers the channels have there, in a
@@ -16,67 +14,52 @@ const (
 	occupancyInterval = time.Second
 	// occupancyTTL ends what a hub has told that is dead.
 	occupancyTTL = 4 * time.Second
-	// occupancyPiece bounds the channels of one command.
+	// occupancyPiece bounds the members of one command.
 	occupancyPiece = 500
 )
 
 // occupancy is what this hub has told. It belongs to occupy.
 type occupancy struct {
-	told  map[string]int
-	wrong bool // what Redis has may be another than told
+	told map[string]int
+	void bool // nothing was told, or what Redis has may be another
 }
 
 // occupy tells how many subscribers the channels have here, as long as any has.
 func (b *Broker) occupy(ctx context.Context) {
 	ticker := time.NewTicker(occupancyInterval)
 	defer ticker.Stop()
-	o := occupancy{told: map[string]int{}}
+	o := occupancy{void: true}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			b.tellOccupancy(ctx, &o)
+			changed := b.fan.takeChanged()
+			if !o.void && b.tellOccupancy(ctx, &o, changed) {
+				continue
+			}
+			o.void, o.told = true, map[string]int{}
+			if all := b.fan.occupied(); len(all) > 0 {
+				b.tellOccupancy(ctx, &o, all)
+			}
 		}
 	}
 }
 
-func (b *Broker) tellOccupancy(ctx context.Context, o *occupancy) {
-	changed := b.fan.takeChanged()
-	if len(changed) == 0 && len(o.told) == 0 && !o.wrong {
-		return
-	}
-	key := b.keys.channels(b.name)
-	expire := command("pexpire", key, occupancyTTL.Milliseconds())
-	err := b.work(ctx, key, expire)
-	if err != nil || o.wrong || expire.Val() == int64(0) { // it is new, or was lost
-		changed, o.told, o.wrong = b.fan.occupied(), map[string]int{}, true
-	}
-	if err == nil {
-		err = b.rewrite(ctx, key, o, changed)
-	}
-	o.wrong = err != nil
-}
-
-// rewrite has Redis know of the channels that have changed; where what it has is
-// wrong, these are all.
-func (b *Broker) rewrite(ctx context.Context, key string, o *occupancy, changed map[string]int) error {
-	if o.wrong {
-		if err := b.work(ctx, key, command("del", key)); err != nil {
-			return err
-		}
-	}
+// tellOccupancy has Redis know of the channels that have changed, where o is void of
+// all there are, and puts off the end of what was told. It fails when that is gone.
+func (b *Broker) tellOccupancy(ctx context.Context, o *occupancy, changed map[string]int) bool {
 	var gone, come []any
-	send := func() error {
-		var cmds []redis.Cmder
-		if len(gone) > 0 {
-			cmds = append(cmds, command(append([]any{"zrem", key}, gone...)...))
-		}
-		if len(come) > 0 {
-			cmds = append(cmds, command(append([]any{"zadd", key}, come...)...), command("pexpire", key, occupancyTTL.Milliseconds()))
-		}
+	send := func() bool {
+		args := append([]any{occupancyTTL.Milliseconds(), flag(o.void), len(gone)}, append(gone, come...)...)
 		gone, come = nil, nil
-		return b.work(ctx, key, cmds...)
+		key := b.keys.channels(b.name)
+		cmd := occupyScript.call([]string{key}, args...)
+		if b.work(ctx, key, cmd) != nil || cmd.Val() != int64(1) {
+			return false
+		}
+		o.void = false
+		return true
 	}
 	for channel, now := range changed {
 		before := o.told[channel]
@@ -87,18 +70,20 @@ func (b *Broker) rewrite(ctx context.Context, key string, o *occupancy, changed 
 			gone = append(gone, occupancyMember(channel, before))
 		}
 		if now > 0 {
-			come = append(come, 0, occupancyMember(channel, now))
+			come = append(come, occupancyMember(channel, now))
 			o.told[channel] = now
 		} else {
 			delete(o.told, channel)
 		}
-		if len(gone)+len(come)/2 >= occupancyPiece {
-			if err := send(); err != nil {
-				return err
-			}
+		if len(gone)+len(come) >= occupancyPiece && !send() {
+			return false
 		}
 	}
-	return send()
+	if !send() {
+		return false
+	}
+	o.void = len(o.told) == 0 // Redis keeps no empty set
+	return true
 }
 
 func occupancyMember(channel string, subscribers int) string {

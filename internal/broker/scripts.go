@@ -18,6 +18,7 @@ var (
 	defineScript    = load("define")
 	forgetScript    = load("forget")
 	heartbeatScript = load("heartbeat")
+	occupyScript    = load("occupy")
 	stretchScript   = load("stretch")
 	touchScript     = load("touch")
 
