@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type live struct {
 
 	changed chan struct{} // one slot: desired state differs from what was sent
 	heard   atomic.Int64  // when anything came last, or conn was made; Unix ns
+	pings   atomic.Int64  // when the last ping was sent that was answered; Unix ns
 }
 
 // subscription is one Redis channel.
@@ -100,7 +102,7 @@ func (l *live) write(ctx context.Context) {
 		conn, on, off := l.changes()
 		var err error
 		if conn != nil && ping {
-			err = conn.Ping(ctx)
+			err = conn.Ping(ctx, strconv.FormatInt(time.Now().UnixNano(), 10))
 		}
 		if len(on) > 0 && err == nil {
 			err = conn.Subscribe(ctx, on...)
@@ -201,6 +203,10 @@ func (l *live) receive(ctx context.Context, conn *redis.PubSub) (worked bool, er
 		switch m := message.(type) {
 		case *redis.Message:
 			l.hear(m.Channel, m.Payload)
+		case *redis.Pong:
+			if sent, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
+				l.pings.Store(sent)
+			}
 		case *redis.Subscription:
 			if m.Kind != "subscribe" {
 				continue
@@ -245,6 +251,9 @@ func (l *live) confirm(channel string) error {
 
 // silence is how long nothing has come over the connection, or how old it is.
 func (l *live) silence() time.Duration { return time.Since(time.Unix(0, l.heard.Load())) }
+
+// pinged is when the last ping was sent that was answered.
+func (l *live) pinged() time.Time { return time.Unix(0, l.pings.Load()) }
 
 // close ends the connection, so that run can end.
 func (l *live) close() {

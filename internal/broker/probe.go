@@ -19,8 +19,9 @@ const (
 )
 
 // probes are messages that a hub sends to itself, the way that broadcasts take. The
-// connection is to blame for one that Redis has taken and that does not come back; for
-// one that cannot be sent it is not.
+// connection is to blame for one that Redis has taken and that does not come back,
+// though a ping that was sent over it later is answered. For one that cannot be sent it
+// is not, nor for one that waits behind more messages than this hub can take.
 type probes struct {
 	mu      sync.Mutex // protects the fields below
 	sent    uint64     // how many
@@ -56,11 +57,12 @@ func (p *probes) hear(n uint64, now time.Time) {
 	}
 }
 
-// lost says whether a probe that Redis has taken should have been back.
-func (p *probes) lost(now time.Time) bool {
+// lost says whether a probe that Redis has taken should have been back; pinged is
+// when the last ping was sent that was answered.
+func (p *probes) lost(pinged time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.owed > 0 && now.Sub(p.since) > probeSilence
+	return p.owed > 0 && pinged.Sub(p.since) > probeSilence-pingInterval
 }
 
 // excuse forgets those that are under way: their connection is gone.
@@ -94,8 +96,8 @@ func (b *Broker) probe(ctx context.Context) {
 			return
 		case <-probing.C:
 			b.sendProbe()
-		case now := <-looking.C:
-			if b.live.silence() > probeSilence || b.probes.lost(now) {
+		case <-looking.C:
+			if b.live.silence() > probeSilence || b.probes.lost(b.live.pinged()) {
 				b.probes.excuse()
 				b.live.close()
 			}
