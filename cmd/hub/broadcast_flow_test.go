@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"eventhub/internal/redistest"
 )
 
 func TestHubsComeAndGoAndNobodyIsToldOfAGap(t *testing.T) {
@@ -154,5 +157,56 @@ func TestSubscribersComeAndGoAndHearEverythingOnceAndNoGap(t *testing.T) {
 	}
 	for _, w := range wanderers {
 		w.book.rest(w.l)
+	}
+}
+
+// hearsAfterAll wants that this event comes next; the hub may have taken its
+// connection for dead meanwhile.
+func (l *listener) hearsAfterAll(id string) {
+	l.t.Helper()
+	x := l.next()
+	if x.kind == "gap" && x.gap.Reason == "redis_reconnect" {
+		x = l.next()
+	}
+	if x.event.ID != id {
+		l.t.Errorf("%v came where %s was awaited", x, id)
+	}
+}
+
+func TestRedisThatStoodStillMakesNobodyBelieveThatMessagesWereLost(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	setting := "HUB_REDIS_URL=" + server.URL()
+	one, two := startHub(t, setting), startHub(t, setting)
+	one.broadcast("room", `{"data":0}`) // before anybody listens
+	listeners := two.listenBoth("channel=room")
+	server.Pause()
+	resumed := make(chan struct{})
+	time.AfterFunc(1300*time.Millisecond, func() { // as long as a fork or a script may take; publishing waits 1.5 s
+		server.Resume()
+		close(resumed)
+	})
+	code, id := published(one, "room", `{"data":1}`)
+	<-resumed
+	if code != "" {
+		t.Skip("the machine is too loaded: the publish was in doubt")
+	}
+	for _, l := range listeners {
+		l.hearsAfterAll(id[0])
+	}
+}
+
+func TestHubThatStoodStillDoesNotBelieveThatMessagesWereLost(t *testing.T) {
+	t.Parallel()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
+	one, still := startHub(t, setting), startProcess(t, setting)
+	one.broadcast("room", `{"data":0}`) // before anybody listens
+	listeners := still.listenBoth("channel=room")
+	still.signal(syscall.SIGSTOP)
+	id := one.broadcast("room", `{"data":1}`)[0]
+	<-time.After(2 * time.Second)
+	still.signal(syscall.SIGCONT)
+	for _, l := range listeners {
+		l.hearsAfterAll(id)
 	}
 }

@@ -177,3 +177,23 @@ func TestBroadcastFeedsCarryTheSameAsSockets(t *testing.T) {
 		}
 	}
 }
+
+func TestEmbeddedRedisCarriesBroadcast(t *testing.T) {
+	t.Parallel()
+	h := startHub(t)
+	listeners := h.listenBoth("channel=room&topic=eu")
+	l := h.listen(overSocket, "channel=other")
+	l.change("subscribe", "room")
+	occupancy(t, []*testHub{h}, "", "other 1", "room 3")
+	id := h.broadcast("room", `[{"topic":"eu","data":1},{"topic":"eu","data":2}]`)
+	for _, l := range append(listeners, l) {
+		l.hears(id...)
+	}
+	l.hush(1500 * time.Millisecond) // by then there was a probe, and whatever hubs tell one another
+	l.change("unsubscribe", "room")
+	listeners[1].leave()
+	occupancy(t, []*testHub{h}, "", "other 1", "room 1")
+	id = h.broadcast("room", `{"topic":"eu","data":3}`)
+	listeners[0].hears(id...)
+	l.hears(h.broadcast("other", `{"data":4}`)...)
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +120,10 @@ func TestSubscribersOfAHubThatWasKilledOrDrainedCountNoLonger(t *testing.T) {
 	if err := drained.stop(); err != nil {
 		t.Errorf("the hub ended with: %v", err)
 	}
+	occupancy(t, []*testHub{staying, killed}, "", "room 4")
+	killed.signal(syscall.SIGSTOP)
+	occupancy(t, []*testHub{staying}, "", "room 2") // as if it were dead
+	killed.signal(syscall.SIGCONT)
 	occupancy(t, []*testHub{staying, killed}, "", "room 4")
 	killed.kill()
 	occupancy(t, []*testHub{staying}, "", "room 2")
