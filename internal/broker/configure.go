@@ -99,7 +99,7 @@ func (s *sink) forgetAll(st *sinkStream) {
 			a.end(id)
 		}
 		s.unqueue(c, func(e eventName) bool { return e.stream == st.name })
-		wake(c.ready)
+		c.ready.give()
 	}
 	st.turn = turn{}
 }

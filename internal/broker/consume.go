@@ -79,7 +79,7 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	}
 	c := &consumer{
 		spec: spec, info: info, pull: pull, since: time.Now(), number: b.consumerNumber.Add(1), streams: streams,
-		attachments: map[string]*attachment{}, ready: make(chan struct{}, 1),
+		attachments: map[string]*attachment{}, ready: newSignal(spec.Wake),
 	}
 	s, err := b.join(c, stored)
 	if err != nil {

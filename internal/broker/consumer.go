@@ -49,14 +49,14 @@ type consumer struct {
 	fault    error // why it has ended
 	timer    *time.Timer
 
-	ready chan struct{} // one slot: something above has changed
+	ready signal // something above has changed
 }
 
 var _ hub.Consumer = (*consumer)(nil)
 
 func (c *consumer) Info() hub.ConsumerInfo { return c.info }
 
-func (c *consumer) Ready() <-chan struct{} { return c.ready }
+func (c *consumer) Ready() <-chan struct{} { return c.ready.c }
 
 // Held leaves out what was assigned and not taken: the client doesn't have it.
 func (c *consumer) Held() int {
@@ -151,7 +151,7 @@ func (c *consumer) Pause(done func()) {
 
 func (c *consumer) Resume() {
 	c.paused.Store(false)
-	wake(c.ready)
+	c.ready.give()
 	c.sink.poke()
 }
 
@@ -176,7 +176,7 @@ func (c *consumer) tell(notice *hub.Error, gap *hub.Gap) {
 		c.addGap(*gap)
 	}
 	c.mu.Unlock()
-	wake(c.ready)
+	c.ready.give()
 }
 
 // addGap joins what was lost of one stream, so that what waits for a consumer that
@@ -208,7 +208,7 @@ func (c *consumer) fail(err error) {
 		c.timer.Stop()
 	}
 	c.mu.Unlock()
-	wake(c.ready)
+	c.ready.give()
 }
 
 func (c *consumer) Close(ctx context.Context, drain bool) {

@@ -41,7 +41,7 @@ func (s *sink) expire(st *sinkStream, now time.Time) {
 		if len(a.leases) == 0 { // else nothing may overtake what it still holds
 			s.passTurn(st, a.consumer)
 		}
-		wake(a.consumer.ready) // it may wait until it holds nothing
+		a.consumer.ready.give() // it may wait until it holds nothing
 	}
 }
 

@@ -19,7 +19,7 @@ func newFanRig(t *testing.T) *fan {
 }
 
 func (f *fan) subscriber(filter *hub.Filter) *subscriber {
-	return &subscriber{fan: f, filter: filter, rooms: map[string]*member{}, ready: make(chan struct{}, 1)}
+	return &subscriber{fan: f, filter: filter, rooms: map[string]*member{}, ready: newSignal(nil)}
 }
 
 // got takes all that waits: events by their data, gaps by their reason.

@@ -147,7 +147,7 @@ func (ps *pages) arrived(p *page, found extent, err error) {
 		return
 	}
 	for r := range waiting {
-		wake(r.ready)
+		r.ready.give()
 	}
 }
 

@@ -46,7 +46,7 @@ func (c *consumer) await(ctx context.Context, wait time.Duration) ([]hub.Event, 
 			return nil, nil
 		}
 		select {
-		case <-c.ready:
+		case <-c.ready.c:
 		case <-enough.C:
 			over = true
 		case <-tooLong.C:

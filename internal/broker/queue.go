@@ -107,7 +107,7 @@ func (c *consumer) assign(b batch, sealed bool) {
 	}
 	c.mu.Unlock()
 	if due {
-		wake(c.ready)
+		c.ready.give()
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *consumer) arm(now time.Time) {
 	}
 	wait := max(0, c.spec.MaxLatency-now.Sub(c.queue[0].born))
 	if c.timer == nil {
-		c.timer = time.AfterFunc(wait, func() { wake(c.ready) })
+		c.timer = time.AfterFunc(wait, func() { c.ready.give() })
 	} else {
 		c.timer.Reset(wait)
 	}
@@ -189,7 +189,7 @@ func (c *consumer) stamped(since time.Time) {
 	}
 	c.stamping = false
 	c.mu.Unlock()
-	wake(c.ready)
+	c.ready.give()
 }
 
 // found notes that all there was has been looked at.
@@ -197,5 +197,5 @@ func (c *consumer) found() {
 	c.mu.Lock()
 	c.searched = true
 	c.mu.Unlock()
-	wake(c.ready)
+	c.ready.give()
 }

@@ -82,7 +82,7 @@ func (b *Broker) Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, err
 	if err != nil {
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "%v", err)
 	}
-	r := &reader{readers: b.readers, filter: filter, ready: make(chan struct{}, 1)}
+	r := &reader{readers: b.readers, filter: filter, ready: newSignal(spec.Wake)}
 	spots, errs := make([]*spot, len(spec.Streams)), make([]error, len(spec.Streams))
 	var finding sync.WaitGroup
 	for i, stream := range spec.Streams {

@@ -14,7 +14,7 @@ type reader struct {
 	readers *readers
 	filter  *hub.Filter
 
-	ready chan struct{} // one slot: Take may have something to tell
+	ready signal // Take may have something to tell
 
 	mu     sync.Mutex // protects the fields below
 	spots  []*spot    // by attachment
@@ -80,7 +80,7 @@ func (r *reader) Take(limit int) (hub.Reading, error) {
 	}
 	r.mu.Unlock()
 	if k.more {
-		wake(r.ready)
+		r.ready.give()
 	}
 	if n := len(k.reading.Events); n > 0 {
 		r.readers.broker.metrics.delivered.WithLabelValues("reader").Add(float64(n))
@@ -108,7 +108,7 @@ func (r *reader) gather(k *taking) {
 	}
 }
 
-func (r *reader) Ready() <-chan struct{} { return r.ready }
+func (r *reader) Ready() <-chan struct{} { return r.ready.c }
 
 func (r *reader) AddStream(ctx context.Context, stream string, from hub.Position) (ignored bool, err error) {
 	if slices.Contains(r.Streams(), stream) {
@@ -135,7 +135,7 @@ func (r *reader) add(s *spot) (ignored bool, err error) {
 		return false, err
 	}
 	r.spots = append(r.spots, s)
-	wake(r.ready)
+	r.ready.give()
 	return false, nil
 }
 
@@ -170,7 +170,7 @@ func (r *reader) pause(paused bool) {
 	r.paused = paused
 	r.mu.Unlock()
 	if !paused {
-		wake(r.ready)
+		r.ready.give()
 	}
 }
 
@@ -188,5 +188,5 @@ func (r *reader) end(err error) {
 	r.spots = nil
 	r.mu.Unlock()
 	r.readers.leave(r)
-	wake(r.ready)
+	r.ready.give()
 }

@@ -128,7 +128,7 @@ func (b *Broker) ended(name, stream string, ids []string) {
 			s.discharge(st, ids)
 		}
 		for c := range st.attachments {
-			wake(c.ready) // it may wait until it holds nothing
+			c.ready.give() // it may wait until it holds nothing
 		}
 	})
 }

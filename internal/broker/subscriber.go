@@ -22,7 +22,7 @@ type subscriber struct {
 	waiting backlog
 	err     error // why it has ended
 
-	ready chan struct{} // one slot: waiting or err has changed
+	ready signal // waiting or err has changed
 }
 
 var _ hub.Subscription = (*subscriber)(nil)
@@ -32,7 +32,7 @@ var _ hub.Subscription = (*subscriber)(nil)
 func (b *Broker) Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error) {
 	s := &subscriber{
 		fan: b.fan, drops: spec.Slow == hub.SlowDrop,
-		rooms: make(map[string]*member, len(spec.Channels)), ready: make(chan struct{}, 1),
+		rooms: make(map[string]*member, len(spec.Channels)), ready: newSignal(spec.Wake),
 	}
 	if len(spec.Topics)+len(spec.Types) > 0 {
 		var err error
@@ -101,7 +101,7 @@ func (s *subscriber) push(m *hub.Message) {
 		s.fan.metrics.slow.Inc()
 	}
 	s.mu.Unlock()
-	wake(s.ready)
+	s.ready.give()
 }
 
 func (s *subscriber) Take(dst []*hub.Message, bytes int) ([]*hub.Message, error) {
@@ -117,13 +117,13 @@ func (s *subscriber) Take(dst []*hub.Message, bytes int) ([]*hub.Message, error)
 		return dst, err
 	}
 	if more {
-		wake(s.ready)
+		s.ready.give()
 	}
 	s.fan.metrics.took(dst[had:])
 	return dst, nil
 }
 
-func (s *subscriber) Ready() <-chan struct{} { return s.ready }
+func (s *subscriber) Ready() <-chan struct{} { return s.ready.c }
 
 func (s *subscriber) Close() {
 	s.fan.leave(s, s.Channels())
@@ -133,5 +133,5 @@ func (s *subscriber) Close() {
 	}
 	s.waiting = backlog{}
 	s.mu.Unlock()
-	wake(s.ready)
+	s.ready.give()
 }

@@ -181,7 +181,7 @@ func (t *tail) wakeAll() {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for r := range t.served {
-		wake(r.ready) // never blocks
+		r.ready.give() // never blocks
 	}
 }
 

@@ -7,6 +7,10 @@ type ReaderSpec struct {
 	Streams       []string // at least one, none twice
 	From          Position
 	Topics, Types []string // patterns, as a sink's
+
+	// Wake, where it is set, is called whenever Ready would get a signal, in place of
+	// it. It must not block, nor call back.
+	Wake func()
 }
 
 // Reader reads streams from a place of its own, without acknowledging anything.

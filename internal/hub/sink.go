@@ -45,6 +45,10 @@ type ConsumerSpec struct {
 	Batch      int           // events to gather before they are handed over; 0: as they come
 	MaxLatency time.Duration // how long the first of them waits for the others
 	Label      string        // free text that tells whose it is
+
+	// Wake, where it is set, is called whenever Ready would get a signal, in place of
+	// it. It must not block, nor call back.
+	Wake func()
 }
 
 // ConsumerInfo tells how a consumer was attached.

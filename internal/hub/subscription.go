@@ -7,6 +7,10 @@ type BroadcastSpec struct {
 	Channels      []string // none twice
 	Topics, Types []string // patterns, as a sink's; of all its channels
 	Slow          string   // a Slow… constant
+
+	// Wake, where it is set, is called whenever Ready would get a signal, in place of
+	// it. It must not block, nor call back.
+	Wake func()
 }
 
 // What becomes of a subscriber to whom messages come faster than it takes them.

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"net/http"
-	"sync"
 
 	"eventhub/internal/hub"
 )
@@ -25,14 +24,14 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sess.buffers = s.small
+	spec.Wake = sess.stir
 	sub, err := s.broker.Subscribe(r.Context(), spec)
 	if err != nil {
 		s.closed(sess)
 		return err
 	}
 	ready := readyFrame(sess, func(dst []byte) []byte { return appendStrings(dst, "channels", spec.Channels) })
-	s.serve(w, r, sess, ready, &broadcastSource{sub: sub, maxChannels: s.opts.MaxChannels, messages: s.messages})
+	s.serve(w, r, sess, ready, &broadcastSource{sub: sub, maxChannels: s.opts.MaxChannels})
 	return nil
 }
 
@@ -40,37 +39,29 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
 type broadcastSource struct {
 	sub         hub.Subscription
 	maxChannels int
-	messages    *sync.Pool // of *[]*hub.Message, empty ones; shared as the buffers are
 }
 
-func (s *broadcastSource) ready() <-chan struct{} { return s.sub.Ready() }
-func (s *broadcastSource) stop()                  {}
-func (s *broadcastSource) holds() int             { return 0 }
-func (s *broadcastSource) close(*session)         { s.sub.Close() }
+func (s *broadcastSource) stop()          {}
+func (s *broadcastSource) holds() int     { return 0 }
+func (s *broadcastSource) close(*session) { s.sub.Close() }
 
 func (s *broadcastSource) frames(out *outbox) (more bool, err error) {
-	list, _ := s.messages.Get().(*[]*hub.Message)
-	defer s.messages.Put(list)
-	messages, err := s.sub.Take((*list)[:0], takeBytes)
+	messages, err := s.sub.Take(out.messages[:0], takeBytes)
 	if err != nil || len(messages) == 0 {
 		return false, err
 	}
-	*list = messages
-	defer clear(messages) // an old one must not live on in the pool
-	// The events that follow one another share frames, and a gap stands between those
-	// before it and those behind.
-	for _, m := range messages {
-		if m.Gap != nil || !out.fits(len(m.JSON)) {
-			out.seal(nil)
-		}
-		if m.Gap == nil {
-			out.join(m.JSON)
-		} else {
-			out.text(gapFrame(*m.Gap))
-		}
+	out.messages = messages
+	defer clear(messages) // an old one must not live on
+	if out.empty() {
+		out.borrow(out.cast.of(messages))
+	} else {
+		out.addMessages(messages)
 	}
-	out.seal(nil)
-	return true, nil
+	bytes := 0
+	for _, m := range messages {
+		bytes += len(m.JSON)
+	}
+	return bytes >= takeBytes, nil // otherwise that was all
 }
 
 func (s *broadcastSource) command(sess *session, c *command) error {
@@ -82,9 +73,4 @@ func (s *broadcastSource) command(sess *session, c *command) error {
 	}
 	return hub.Errorf(hub.CodeInvalidRequest,
 		"%q is not a command of a broadcast socket (commands: subscribe, unsubscribe, publish)", truncate(c.kind, 64))
-}
-
-// newMessages is the pool of what is taken at a time.
-func newMessages() *sync.Pool {
-	return &sync.Pool{New: func() any { return new([]*hub.Message) }}
 }

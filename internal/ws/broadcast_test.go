@@ -1,15 +1,14 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -110,19 +109,45 @@ func TestBroadcastIsTakenALittleAtATime(t *testing.T) {
 
 func TestWaitingSubscriberHoldsNoMessages(t *testing.T) {
 	t.Parallel()
-	var list []*hub.Message
-	pool := &sync.Pool{New: func() any { return &list }}
 	sub := newFakeSubscription(message("room", "1"), missing("room", hub.GapLost, 1), message("room", "2"))
-	source := broadcastSource{sub: sub, messages: pool}
-	for range 2 {
-		out := newOutbox(func([]byte) error { return nil })
-		if more, err := source.frames(out); !more || err != nil {
-			t.Errorf("frames: %t, %v", more, err)
+	source := broadcastSource{sub: sub}
+	out := &outbox{}
+	if more, err := source.frames(out); more || err != nil {
+		t.Errorf("frames: %t, %v", more, err)
+	}
+	if list := out.messages; len(list) != 3 || slices.ContainsFunc(list, func(m *hub.Message) bool { return m != nil }) {
+		t.Errorf("it holds on to %v", list)
+	}
+}
+
+func TestSubscribersShareTheirFrames(t *testing.T) {
+	t.Parallel()
+	out := &outbox{}
+	frames := func(messages ...*hub.Message) []byte {
+		t.Helper()
+		source := broadcastSource{sub: newFakeSubscription(messages...)}
+		if _, err := source.frames(out); err != nil {
+			t.Fatal(err)
 		}
-		if len(list) != 3 || slices.ContainsFunc(list, func(m *hub.Message) bool { return m != nil }) {
-			t.Errorf("it holds on to %v", list)
+		frames := out.frames()
+		out.clear(len(frames))
+		return frames
+	}
+	one, two, gap := message("room", "1"), message("room", "2"), missing("room", hub.GapLost, 1)
+	first := frames(one, gap, two)
+	if second := frames(one, gap, two); &first[0] != &second[0] {
+		t.Error("the same messages are encoded twice")
+	}
+	for _, others := range [][]*hub.Message{{one, gap}, {one, gap, two, two}, {two, gap, one}, {message("room", "1"), gap, two}} {
+		want := outbox{}
+		want.addMessages(others)
+		if got := frames(others...); !bytes.Equal(got, want.buf) {
+			t.Errorf("got %q, want %q", got, want.buf)
 		}
-		sub.next = []*hub.Message{message("room", "1"), missing("room", hub.GapLost, 1), message("room", "2")}
+	}
+	out.text([]byte("{}")) // an answer goes before them
+	if got := frames(one); !bytes.Equal(got, []byte("\x81\x02{}\x81\x1e"+eventsHead+"1]}")) {
+		t.Errorf("behind an answer they are %q", got)
 	}
 }
 
@@ -227,16 +252,16 @@ func BenchmarkBroadcastFrames(b *testing.B) {
 		messages = append(messages, message("room", fmt.Sprintf(`{"i":%d,"x":%q}`, i, strings.Repeat("x", 300))))
 	}
 	sub := newFakeSubscription()
-	source := broadcastSource{sub: sub, messages: newMessages()}
-	out := newOutbox(func([]byte) error { return nil })
+	source := broadcastSource{sub: sub}
+	out := &outbox{}
 	b.ReportAllocs()
 	for b.Loop() {
 		for range 1000 {
 			sub.next, sub.asked = messages, sub.asked[:0]
-			_, err := source.frames(out)
-			if err = errors.Join(err, out.flush()); err != nil {
+			if _, err := source.frames(out); err != nil {
 				b.Fatal(err)
 			}
+			out.clear(len(out.frames()))
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 
 // fakeReader writes down what it is told, and gives what a test has it give.
 type fakeReader struct {
-	signal chan struct{}
 	closed chan struct{} // one slot: closing twice is a fault
 
 	mu      sync.Mutex // protects the fields below
+	wake    func()
 	streams []string
 	next    []hub.Reading
 	endless *hub.Reading // given again and again, once next is empty
@@ -26,14 +26,14 @@ type fakeReader struct {
 }
 
 func newFakeReader(readings ...hub.Reading) *fakeReader {
-	return &fakeReader{signal: make(chan struct{}, 1), closed: make(chan struct{}, 1), next: readings}
+	return &fakeReader{closed: make(chan struct{}, 1), next: readings}
 }
 
 func (r *fakeReader) set(change func()) {
 	r.mu.Lock()
 	change()
 	r.mu.Unlock()
-	poke(r.signal)
+	r.wake()
 }
 
 // heard returns what was called since the last time.
@@ -66,7 +66,7 @@ func (r *fakeReader) Take(int) (reading hub.Reading, err error) {
 	return reading, nil
 }
 
-func (r *fakeReader) Ready() <-chan struct{} { return r.signal }
+func (r *fakeReader) Ready() <-chan struct{} { return nil }
 
 func (r *fakeReader) AddStream(ctx context.Context, stream string, from hub.Position) (ignored bool, err error) {
 	deadline, ok := ctx.Deadline()

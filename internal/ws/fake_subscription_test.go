@@ -13,7 +13,6 @@ import (
 
 // fakeSubscription writes down what it is told, and gives what a test has it give.
 type fakeSubscription struct {
-	signal chan struct{}
 	closed chan struct{} // one slot
 
 	// Where a test sets them, each gets a signal when the call is under way, which
@@ -21,6 +20,7 @@ type fakeSubscription struct {
 	taking, adding chan struct{}
 
 	mu       sync.Mutex // protects the fields below
+	wake     func()
 	channels []string
 	next     []*hub.Message
 	endless  *hub.Message // given again and again, once next is empty
@@ -31,14 +31,14 @@ type fakeSubscription struct {
 }
 
 func newFakeSubscription(messages ...*hub.Message) *fakeSubscription {
-	return &fakeSubscription{signal: make(chan struct{}, 1), closed: make(chan struct{}, 1), next: messages}
+	return &fakeSubscription{closed: make(chan struct{}, 1), next: messages}
 }
 
 func (s *fakeSubscription) set(change func()) {
 	s.mu.Lock()
 	change()
 	s.mu.Unlock()
-	poke(s.signal)
+	s.wake()
 }
 
 // heard returns what was called since the last time.
@@ -83,7 +83,7 @@ func (s *fakeSubscription) take(dst []*hub.Message, most int) ([]*hub.Message, e
 	return dst, nil
 }
 
-func (s *fakeSubscription) Ready() <-chan struct{} { return s.signal }
+func (s *fakeSubscription) Ready() <-chan struct{} { return nil }
 
 func (s *fakeSubscription) Subscribe(ctx context.Context, channels []string) error {
 	deadline, ok := ctx.Deadline()

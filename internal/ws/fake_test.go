@@ -27,6 +27,7 @@ func (b *fakeBroker) Check(context.Context, hub.ConsumerSpec) error { return nil
 
 func (b *fakeBroker) Consume(_ context.Context, spec hub.ConsumerSpec) (hub.Consumer, error) {
 	b.spec = spec
+	b.consumer.wake = spec.Wake
 	b.consumer.streams = spec.Streams
 	return b.consumer, nil
 }
@@ -35,6 +36,7 @@ func (b *fakeBroker) Subscribe(_ context.Context, spec hub.BroadcastSpec) (hub.S
 	if b.subscription == nil {
 		return nil, hub.Errorf(hub.CodeUnavailable, "there is no broadcast here")
 	}
+	b.subscription.wake, spec.Wake = spec.Wake, nil
 	b.listen = spec
 	b.subscription.channels = spec.Channels
 	return b.subscription, nil
@@ -44,6 +46,7 @@ func (b *fakeBroker) Read(_ context.Context, spec hub.ReaderSpec) (hub.Reader, e
 	if b.reader == nil {
 		return nil, hub.Errorf(hub.CodeStreamNotFound, "there is no stream here")
 	}
+	b.reader.wake, spec.Wake = spec.Wake, nil
 	b.read = spec
 	b.reader.streams = spec.Streams
 	return b.reader, nil
@@ -60,10 +63,10 @@ func (b *fakeBroker) Broadcast(ctx context.Context, channel string, events []hub
 // fakeConsumer writes down what it is told, and says what a test has it say.
 type fakeConsumer struct {
 	info   hub.ConsumerInfo
-	signal chan struct{}
 	closed chan bool // gets the drain of Close
 
 	mu      sync.Mutex // protects the fields below
+	wake    func()
 	streams []string
 	next    []hub.Delivery
 	ended   *hub.Error // of Take, once next is empty
@@ -77,7 +80,7 @@ type fakeConsumer struct {
 }
 
 func newFakeConsumer() *fakeConsumer {
-	return &fakeConsumer{signal: make(chan struct{}, 1), closed: make(chan bool, 1)}
+	return &fakeConsumer{closed: make(chan bool, 1)}
 }
 
 func (c *fakeConsumer) called(format string, args ...any) {
@@ -99,7 +102,7 @@ func (c *fakeConsumer) set(change func()) {
 	c.mu.Lock()
 	change()
 	c.mu.Unlock()
-	poke(c.signal)
+	c.wake()
 }
 
 func (c *fakeConsumer) Info() hub.ConsumerInfo { return c.info }
@@ -117,7 +120,7 @@ func (c *fakeConsumer) Take() (d hub.Delivery, err error) {
 	return d, nil
 }
 
-func (c *fakeConsumer) Ready() <-chan struct{} { return c.signal }
+func (c *fakeConsumer) Ready() <-chan struct{} { return nil }
 
 func (c *fakeConsumer) Settle(s hub.Settlement, done func(hub.Settled, error)) error {
 	upTo, delay := "", ""

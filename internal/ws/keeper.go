@@ -26,10 +26,7 @@ func (s *Server) keep(ctx context.Context) {
 }
 
 func (s *Server) look(ctx context.Context, sess *session, now time.Time) {
-	sess.mu.Lock()
-	started := sess.started
-	sess.mu.Unlock()
-	if !started {
+	if !sess.started.Load() {
 		return
 	}
 	if since := sess.writing.Load(); since != 0 && now.Sub(time.Unix(0, since)) > s.opts.WriteLimit {

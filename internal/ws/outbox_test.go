@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,11 +11,6 @@ import (
 
 	"pgregory.net/rapid"
 )
-
-// newOutbox is one whose writes are given to write.
-func newOutbox(write func([]byte) error) *outbox {
-	return &outbox{buffers: newBuffers(2 * frameBytes), write: write}
-}
 
 // payloads takes frames apart, as a client would.
 func payloads(t interface{ Fatalf(string, ...any) }, b []byte) (list [][]byte) {
@@ -46,13 +40,8 @@ func payloads(t interface{ Fatalf(string, ...any) }, b []byte) (list [][]byte) {
 func TestFramesComeAsTheyWereAdded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var got, want [][]byte
-		out := newOutbox(func(frames []byte) error {
-			for _, payload := range payloads(t, frames) {
-				got = append(got, bytes.Clone(payload))
-			}
-			return nil
-		})
+		var want [][]byte
+		out := &outbox{}
 		sizes := rapid.OneOf(rapid.IntRange(0, 300), rapid.IntRange(65_500, 65_600), rapid.SampledFrom([]int{125, 126, 65_535, 65_536, frameBytes}))
 		var events []string // of the open frame
 		seal := func(fields string) {
@@ -82,11 +71,14 @@ func TestFramesComeAsTheyWereAdded(t *testing.T) {
 				out.seal([]byte(`,"b":2`))
 				seal(`,"b":2`)
 			},
-			"flush": func(t *rapid.T) {
+			"write": func(t *rapid.T) {
 				seal("")
-				if err := out.flush(); err != nil || out.buf != nil {
-					t.Fatalf("after a flush it holds %d bytes (%v)", len(*out.buf), err)
+				frames := bytes.Clone(out.frames())
+				from := rapid.IntRange(0, len(frames)).Draw(t, "written")
+				if rest := out.clear(from); !bytes.Equal(rest, frames[from:]) || !out.empty() {
+					t.Fatalf("of %d bytes %d are left after %d", len(frames), len(rest), from)
 				}
+				got := payloads(t, frames)
 				if len(got) != len(want) {
 					t.Fatalf("%d frames came, want %d", len(got), len(want))
 				}
@@ -95,33 +87,24 @@ func TestFramesComeAsTheyWereAdded(t *testing.T) {
 						t.Fatalf("frame %d is %.60q… with %d bytes, want %.60q… with %d", i, got[i], len(got[i]), want[i], len(want[i]))
 					}
 				}
-				got, want = nil, nil
+				want = nil
 			},
 		})
 	})
 }
 
-func TestFramesThatAreDueTogetherAreWrittenTogether(t *testing.T) {
+func TestWhatIsLeftTakesNoMoreMemoryThanItNeeds(t *testing.T) {
 	t.Parallel()
-	writes, most := 0, 0
-	out := newOutbox(func(frames []byte) error {
-		writes, most = writes+1, max(most, len(frames))
-		return nil
-	})
-	for range 100 {
-		out.text([]byte(`{"type":"ok","ref":1}`))
-		out.join([]byte(`{"id":"1-0"}`))
+	out := &outbox{}
+	out.text(make([]byte, frameBytes))
+	out.clear(len(out.frames()))
+	out.text(make([]byte, 1000))
+	if rest := out.clear(100); cap(rest) > 2000 {
+		t.Errorf("%d bytes sit on a buffer of %d", len(rest), cap(rest))
 	}
-	_ = out.flush()
-	if writes != 1 {
-		t.Errorf("200 small frames took %d writes", writes)
-	}
-	for range 100 {
-		out.text(make([]byte, 10_000))
-	}
-	_ = out.flush()
-	if writes > 17 || most > gathered+11_000 {
-		t.Errorf("100 frames of 10,000 bytes took %d writes of up to %d bytes", writes-1, most)
+	out.text(make([]byte, 4*keptBytes))
+	if out.clear(len(out.frames())); cap(out.buf) > keptBytes {
+		t.Errorf("a buffer of %d bytes is kept", cap(out.buf))
 	}
 }
 
@@ -135,29 +118,19 @@ type eventsFrame struct {
 // with the bytes of each.
 func join(t *testing.T, sizes ...int) (frames []eventsFrame, bytes []int) {
 	t.Helper()
-	out := newOutbox(func(written []byte) error {
-		for _, payload := range payloads(t, written) {
-			var f eventsFrame
-			if err := json.Unmarshal(payload, &f); err != nil {
-				t.Fatalf("%v: %.100q", err, payload)
-			}
-			frames, bytes = append(frames, f), append(bytes, len(payload))
-		}
-		return nil
-	})
+	out := &outbox{}
 	for i, size := range sizes {
 		event := fmt.Appendf(nil, `{"i":%d,"x":"`, i)
 		event = append(event, strings.Repeat("x", max(size-len(event)-2, 0))...)
 		event = append(event, `"}`...)
 		out.add(func(dst []byte) []byte { return append(dst, event...) })
 	}
-	for range 2 { // the second has nothing to write
-		if err := out.flush(); err != nil {
-			t.Fatal(err)
+	for _, payload := range payloads(t, out.frames()) {
+		var f eventsFrame
+		if err := json.Unmarshal(payload, &f); err != nil {
+			t.Fatalf("%v: %.100q", err, payload)
 		}
-	}
-	if out.buf != nil {
-		t.Errorf("an idle socket holds on to %d bytes", cap(*out.buf))
+		frames, bytes = append(frames, f), append(bytes, len(payload))
 	}
 	return frames, bytes
 }
@@ -214,26 +187,5 @@ func TestFramesAreSplitAtTheBound(t *testing.T) {
 				t.Errorf("%d bytes came in %d frames", total, len(frames))
 			}
 		})
-	}
-}
-
-func TestNothingFollowsAFailedWrite(t *testing.T) {
-	t.Parallel()
-	broken := errors.New("broken")
-	writes := 0
-	out := newOutbox(func([]byte) error {
-		writes++
-		return broken
-	})
-	out.text(make([]byte, gathered))
-	out.text([]byte("1"))
-	out.join([]byte("2"))
-	for range 2 {
-		if err := out.flush(); !errors.Is(err, broken) || out.buf != nil {
-			t.Errorf("flush: %v", err)
-		}
-	}
-	if writes != 1 {
-		t.Errorf("it wrote %d times", writes)
 	}
 }

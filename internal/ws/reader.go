@@ -19,6 +19,7 @@ func (s *Server) ServeReader(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// Before the upgrade is looked at: a plain GET tells what a socket would.
+	spec.Wake = sess.stir
 	reader, err := s.broker.Read(r.Context(), spec)
 	if err != nil {
 		s.closed(sess)
@@ -42,10 +43,9 @@ type readerSource struct {
 	maxStreams int
 }
 
-func (s *readerSource) ready() <-chan struct{} { return s.reader.Ready() }
-func (s *readerSource) stop()                  {}
-func (s *readerSource) holds() int             { return 0 }
-func (s *readerSource) close(*session)         { s.reader.Close() }
+func (s *readerSource) stop()          {}
+func (s *readerSource) holds() int     { return 0 }
+func (s *readerSource) close(*session) { s.reader.Close() }
 
 func (s *readerSource) frames(out *outbox) (more bool, err error) {
 	reading, err := s.reader.Take(0)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -77,19 +79,18 @@ func setDefault[T comparable](field *T, value T) {
 // Server serves WebSockets. Its handlers return an error instead of answering
 // when the request is wrong, so that all of the hub's problems look alike.
 type Server struct {
-	opts     Options
-	broker   Broker
-	metrics  *metrics
-	buffers  *buffers   // of frames
-	small    *buffers   // of broadcast frames: a slow subscriber must not sit on a large one
-	messages *sync.Pool // of broadcast
+	opts    Options
+	broker  Broker
+	metrics *metrics
+	pumps   []*pump
+	opened  atomic.Uint64 // sessions
 
 	mu       sync.Mutex // protects the fields below
 	sessions map[*session]struct{}
 	draining bool
 
 	serving sync.WaitGroup // sessions
-	keeping sync.WaitGroup // the keeper and its pings
+	keeping sync.WaitGroup // the pumps, the keeper and its pings
 	stop    context.CancelFunc
 }
 
@@ -99,8 +100,12 @@ func NewServer(broker Broker, opts Options) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		opts: opts, broker: broker, metrics: newMetrics(opts.Registry),
-		buffers: newBuffers(2 * frameBytes), small: newBuffers(4 * takeBytes), messages: newMessages(),
 		sessions: map[*session]struct{}{}, stop: stop,
+	}
+	for range runtime.GOMAXPROCS(0) {
+		p := newPump()
+		s.pumps = append(s.pumps, p)
+		s.keeping.Go(func() { p.run(ctx) })
 	}
 	s.keeping.Go(func() { s.keep(ctx) })
 	return s
@@ -116,8 +121,8 @@ func (s *Server) open(role string) (*session, error) {
 		return nil, err
 	}
 	sess := &session{
-		server: s, buffers: s.buffers, id: id.String(), role: role,
-		signal: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}), mute: make(chan struct{}),
+		server: s, id: id.String(), role: role, pump: s.pumps[s.opened.Add(1)%uint64(len(s.pumps))],
+		room: make(chan struct{}, 1), mute: make(chan struct{}),
 		underway: semaphore.NewWeighted(maxUnderway),
 	}
 	s.mu.Lock()
@@ -148,11 +153,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, sess *session, re
 		s.abandon(sess, src)
 		return
 	}
-	sess.start(conn, ready)
+	sess.start(conn, ready, src)
 	go func() { // Drain and Close wait for it
 		defer s.abandon(sess, src)
 		defer s.rescue(sess)
-		sess.run(src)
+		sess.run()
 	}()
 }
 

@@ -24,29 +24,35 @@ const (
 
 // session is one socket.
 type session struct {
-	server  *Server
-	buffers *buffers
-	id      string
-	role    string
-	conn    *websocket.Conn // set by start
+	server *Server
+	pump   *pump
+	id     string
+	role   string
 
-	writing  atomic.Int64 // since when a frame is being written, Unix ns; 0: none is
+	started atomic.Bool     // start was called
+	conn    *websocket.Conn // set by it
+	source  source          // likewise
+
+	queued   atomic.Bool  // the pump knows that there may be something to write
+	writing  atomic.Int64 // since when frames wait to be taken, Unix ns; 0: none do
 	pinging  atomic.Bool  // a ping is under way
 	lastPing time.Time    // owned by the keeper
 
+	pen     sync.Mutex // held by who writes data frames: protects the fields below
+	muted   bool       // nothing is written any more
+	stopped bool       // the source was
+
 	mu       sync.Mutex // protects the fields below
 	wire     *wire      // nil before the upgrade
-	started  bool       // conn is set
 	replies  [][]byte   // frames that go before events
 	waiting  int        // bytes of replies
 	draining bool
 	ending   *ending // no more frames but these replies, then close
 
-	signal chan struct{} // one slot: something above has changed, or an ack was answered
-	room   chan struct{} // one slot: replies were taken
-	done   chan struct{} // closed when the reader has ended
-	mute   chan struct{} // closed when the writer has ended
+	room chan struct{} // one slot: replies were taken
+	mute chan struct{} // closed with muted
 
+	finishing sync.WaitGroup      // what the pump could not wait for
 	underway  *semaphore.Weighted // of commands
 	commands  atomic.Int32        // how many
 	publisher *publisher          // owned by the reader; nil before the first publish
@@ -58,13 +64,11 @@ type ending struct {
 }
 
 // source is where a session's frames come from: a consumer, a reader or a
-// subscription.
+// subscription. It stirs the session when there may be something to tell.
 type source interface {
-	// ready gets a signal when frames has something to tell.
-	ready() <-chan struct{}
 	// frames adds some of the frames that are due now; more: it is to be called again
-	// once they are written, without waiting for ready. An *hub.Error ends the session,
-	// any other error is the outbox's.
+	// once they are written, without being stirred. An error ends the session. It does
+	// not block.
 	frames(out *outbox) (more bool, err error)
 	// stop ends delivery for good; holds is what the client may still ack.
 	stop()
@@ -76,24 +80,23 @@ type source interface {
 }
 
 // start makes a session known as a socket, whose first frame is ready.
-func (s *session) start(conn *websocket.Conn, ready []byte) {
+func (s *session) start(conn *websocket.Conn, ready []byte, src source) {
+	s.conn, s.source = conn, src
 	s.mu.Lock()
-	s.conn, s.started = conn, true
 	s.replies = append([][]byte{ready}, s.replies...)
 	s.mu.Unlock()
+	s.started.Store(true)
+	s.stir()
 }
 
 // run serves a socket until either side ends it. The caller's goroutine reads.
-func (s *session) run(src source) {
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		s.write(src)
-		close(s.mute)
-	})
-	s.read(src)
-	close(s.done)
-	s.kill() // frees a writer that is stuck
-	writer.Wait()
+func (s *session) run() {
+	s.read()
+	s.kill() // frees who writes
+	s.pen.Lock()
+	s.fallSilent()
+	s.pen.Unlock()
+	s.finishing.Wait()
 	s.publisher.close()
 	_ = s.conn.CloseNow()
 }
@@ -106,7 +109,7 @@ func (s *session) reply(frame []byte) {
 		s.waiting += len(frame)
 	}
 	s.mu.Unlock()
-	poke(s.signal)
+	s.stir()
 }
 
 // end has the writer close the socket after what is queued; err is told to the
@@ -122,7 +125,7 @@ func (s *session) end(code websocket.StatusCode, err *hub.Error) {
 		s.ending = &ending{code, reason}
 	}
 	s.mu.Unlock()
-	poke(s.signal)
+	s.stir()
 }
 
 // fail ends the socket with the close code that says err best.
@@ -139,7 +142,7 @@ func (s *session) drain(reconnectAfter time.Duration) {
 	}
 	s.draining = true
 	s.mu.Unlock()
-	poke(s.signal)
+	s.stir()
 }
 
 // kill ends the socket without a word, and without waiting.
@@ -163,83 +166,8 @@ func (s *session) quiet() bool {
 	return len(s.replies) == 0
 }
 
-// take returns the frames to write before events, and how the session stands.
-func (s *session) take() (replies [][]byte, draining bool, end *ending) {
-	s.mu.Lock()
-	replies, s.replies, s.waiting = s.replies, nil, 0
-	draining, end = s.draining, s.ending
-	s.mu.Unlock()
-	poke(s.room)
-	return replies, draining, end
-}
-
-// write is the only writer of data frames.
-func (s *session) write(src source) {
-	out := &outbox{buffers: s.buffers, write: s.send}
-	stopped := false
-	for {
-		replies, draining, end := s.take()
-		if draining && !stopped {
-			src.stop()
-			stopped = true
-		}
-		for _, frame := range replies {
-			out.text(frame)
-		}
-		parting := end
-		if end == nil && draining && src.holds() == 0 && s.quiet() {
-			parting = &ending{websocket.StatusServiceRestart, "the hub is shutting down"}
-		}
-		more := false
-		if parting == nil && !draining {
-			// A bit at a time: answers do not wait for the end of a long history.
-			var err error
-			if more, err = src.frames(out); err != nil {
-				known, ok := err.(*hub.Error) //nolint:errorlint // sources return it bare
-				if !ok {
-					return
-				}
-				s.fail(known)
-				continue
-			}
-		}
-		if out.flush() != nil {
-			return
-		}
-		switch {
-		case parting != nil:
-			s.part(parting)
-			return
-		case more:
-			continue
-		}
-		select {
-		case <-s.signal:
-		case <-src.ready():
-		case <-s.done:
-			return
-		}
-	}
-}
-
-// send writes frames to the connection. The keeper ends it when they are not taken.
-func (s *session) send(frames []byte) error {
-	s.writing.Store(time.Now().UnixNano())
-	_, err := s.wire.Write(frames)
-	s.writing.Store(0)
-	return err
-}
-
-// part says goodbye: the close frame, and the peer's in turn.
-func (s *session) part(end *ending) {
-	timer := time.AfterFunc(closeLimit, s.kill)
-	defer timer.Stop()
-	const longest = 123 // bytes of a reason (RFC 6455 §5.5)
-	_ = s.conn.Close(end.code, truncate(end.reason, longest))
-}
-
 // read takes commands until the socket ends.
-func (s *session) read(src source) {
+func (s *session) read() {
 	for {
 		kind, frame, err := s.receive()
 		if err != nil {
@@ -262,7 +190,7 @@ func (s *session) read(src source) {
 		}
 		s.server.metrics.command(c.kind)
 		if fault == nil {
-			fault = asFault(s.command(src, c))
+			fault = asFault(s.command(c))
 		}
 		if fault != nil {
 			s.reply(errorFrame(c.ref, fault))
@@ -274,11 +202,11 @@ func (s *session) read(src source) {
 }
 
 // command does what a client's frame asks for, or refuses it.
-func (s *session) command(src source, c *command) error {
+func (s *session) command(c *command) error {
 	if c.kind == kindPublish {
 		return s.publish(c)
 	}
-	return src.command(s, c)
+	return s.source.command(s, c)
 }
 
 // Bounds of one command. Ids may take commandBytes, some 25,000 of them; events the

@@ -9,7 +9,7 @@ import (
 func TestLargeAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sess := &session{signal: make(chan struct{}, 1), room: make(chan struct{}, 1), mute: make(chan struct{})}
+		sess := &session{pump: newPump(), room: make(chan struct{}, 1), mute: make(chan struct{})}
 		answer := []byte(strings.Repeat("x", maxReplyBytes/4))
 		for range 3 {
 			sess.reply(answer)

@@ -33,6 +33,7 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
 	if spec.Label == "" {
 		spec.Label = sess.id
 	}
+	spec.Wake = sess.stir
 	consumer, err := s.broker.Consume(r.Context(), spec)
 	if err != nil {
 		s.closed(sess)
@@ -66,9 +67,8 @@ func (s *sinkSource) readyFrame(sess *session) []byte {
 	})
 }
 
-func (s *sinkSource) ready() <-chan struct{} { return s.consumer.Ready() }
-func (s *sinkSource) stop()                  { s.consumer.Stop() }
-func (s *sinkSource) holds() int             { return s.consumer.Held() }
+func (s *sinkSource) stop()      { s.consumer.Stop() }
+func (s *sinkSource) holds() int { return s.consumer.Held() }
 
 func (s *sinkSource) close(sess *session) {
 	ctx, cancel := context.WithTimeout(context.Background(), handbackLimit)

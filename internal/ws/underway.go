@@ -27,7 +27,7 @@ func (s *session) begin(c *command, weight int) {
 func (s *session) answered(c *command) {
 	s.underway.Release(c.weight)
 	s.commands.Add(-1)
-	poke(s.signal) // what the client holds has changed
+	s.stir() // what the client holds has changed
 }
 
 // answer is what a command's end leads to: nothing when it worked and has no

@@ -2,10 +2,12 @@ package ws
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"syscall"
 )
 
 // wire is the connection under a WebSocket. coder/websocket has the handshake, the
@@ -15,7 +17,63 @@ type wire struct {
 	net.Conn
 	early []byte // of the client's, read with its request
 
-	mu sync.Mutex // held while whole frames are written
+	mu sync.Mutex // held while whole frames are written: protects the fields below
+
+	// What one attempt to write works on; made once, as it would else be garbage.
+	raw     syscall.RawConn // nil where the connection is not the kernel's
+	attempt func(fd uintptr) (done bool)
+	frames  []byte
+	written int
+	err     error
+}
+
+func newWire(conn net.Conn) *wire {
+	w := &wire{Conn: conn}
+	if kernel, ok := conn.(syscall.Conn); ok && canWriteOnce {
+		w.raw, _ = kernel.SyscallConn() // fails on a closed connection only
+	}
+	w.attempt = func(fd uintptr) bool {
+		w.written, w.err = writeOnce(fd, w.frames)
+		return true // whatever has come of it: who calls does not wait
+	}
+	return w
+}
+
+// try writes as much of frames as the connection takes at once. Where that is not
+// all, held tells that nobody else may write before the rest.
+func (w *wire) try(frames []byte) (n int, held bool, err error) {
+	if len(frames) == 0 || w.raw == nil || !w.mu.TryLock() {
+		return 0, false, nil
+	}
+	w.frames = frames
+	err = w.raw.Write(w.attempt)
+	if err == nil {
+		err = w.err
+	}
+	n = max(w.written, 0)
+	w.frames, w.written, w.err = nil, 0, nil
+	switch {
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
+		n, err = 0, nil
+	case err != nil:
+		w.mu.Unlock()
+		return 0, false, err
+	}
+	if n > 0 && n < len(frames) {
+		return n, true, nil
+	}
+	w.mu.Unlock()
+	return n, false, nil
+}
+
+// write writes frames, or the rest that try has left, however long it takes.
+func (w *wire) write(frames []byte, held bool) error {
+	if !held {
+		w.mu.Lock()
+	}
+	defer w.mu.Unlock()
+	_, err := w.Conn.Write(frames)
+	return err
 }
 
 // Read implements io.Reader.
@@ -62,7 +120,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if kernel, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = kernel.SetWriteBuffer(h.session.server.opts.SendBuffer) // fails on a closed connection only
 	}
-	w := &wire{Conn: conn}
+	w := newWire(conn)
 	if early, _ := buffer.Reader.Peek(buffer.Reader.Buffered()); len(early) > 0 {
 		w.early = slices.Clone(early)
 	}
