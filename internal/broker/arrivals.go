@@ -19,9 +19,10 @@ type arrival struct {
 }
 
 const (
-	// transit is how long a message may be under way, at most, for it to be certain
-	// that a hub began to count after this one began to listen.
-	transit = time.Second
+	// transit is how long a message may be on its way to Redis, for it to be certain
+	// that a hub began to count after this one began to listen: its stamp is older by so
+	// much. A connection gives up sooner.
+	transit = 3 * time.Second
 	// Hubs come and go; of one that was not heard for a while nothing is known any
 	// more, which is safe: its next message is a new beginning.
 	manyHubs   = 64
@@ -31,11 +32,13 @@ const (
 // begin: from now on everything is heard.
 func (a *arrivals) begin(now time.Time) { a.since, a.from = now, nil }
 
-// follow notes that a message has come, or a mark, and returns how many are missing
-// before it.
-func (a *arrivals) follow(s stamp, message bool, now time.Time) (missing uint64) {
+// follow notes that a message has come, or a mark. missing is how many there should
+// have been before it, and late says that it is one of those that were missing: what is
+// behind it was told already. heard is a time at which this hub had heard all that
+// there was.
+func (a *arrivals) follow(s stamp, message bool, heard time.Time) (missing uint64, late bool) {
 	if s.n == 0 {
-		return 0
+		return 0, false
 	}
 	before := s.n // how many there must have been
 	if message {
@@ -44,29 +47,29 @@ func (a *arrivals) follow(s stamp, message bool, now time.Time) (missing uint64)
 	known := a.from[s.hub]
 	switch {
 	case known == nil:
-		known = a.meet(s.hub, now)
+		known = a.meet(s.hub)
 		// What was before this hub listened cannot be missing.
 		known.last = before
-		if now.Sub(a.since)-transit > s.age {
+		if heard.Sub(a.since)-transit > s.age {
 			known.last = 0
 		}
 	case s.epoch > known.epoch:
 		known.last = 0
-	case s.epoch < known.epoch:
-		return 0
+	case s.epoch < known.epoch, message && s.n <= known.last:
+		return 0, message
 	}
 	if before > known.last {
 		missing = before - known.last
 	}
-	known.epoch, known.last, known.at = s.epoch, max(known.last, s.n), now
-	return missing
+	known.epoch, known.last, known.at = s.epoch, max(known.last, s.n), time.Now()
+	return missing, false
 }
 
 // meet makes room for a hub.
-func (a *arrivals) meet(name string, now time.Time) *arrival {
+func (a *arrivals) meet(name string) *arrival {
 	if len(a.from) >= manyHubs {
 		for name, known := range a.from {
-			if now.Sub(known.at) > forgetting {
+			if time.Since(known.at) > forgetting {
 				delete(a.from, name)
 			}
 		}

@@ -13,7 +13,9 @@ type backlog struct {
 	missed map[missing]*hub.Gap // before all that waits: what was dropped
 	queue  []*hub.Message       // from first on
 	first  int
-	bytes  int // of events in queue
+	events int                      // in queue
+	bytes  int                      // of them
+	last   map[missing]*hub.Message // gaps in queue that are the last word on their channel
 }
 
 // missing is what gaps have in common that are told as one.
@@ -25,32 +27,47 @@ const keptPlaces = 16
 
 func (b *backlog) len() int { return len(b.queue) - b.first + len(b.missed) }
 
-// fits says whether one more message may wait. The only one may be of any size.
+// fits says whether one more message may wait. The only one may be of any size. Gaps
+// always fit: there are never more than of channels between two events.
 func (b *backlog) fits(m *hub.Message, limits QueueLimits) bool {
-	waiting := len(b.queue) - b.first
-	return waiting == 0 || waiting < limits.Events && b.bytes+len(m.JSON) <= limits.Bytes
+	return m.Gap != nil || b.events == 0 || b.events < limits.Events && b.bytes+len(m.JSON) <= limits.Bytes
 }
 
-// put adds a message. A gap that was the last word on its channel is not told
-// twice.
+// put adds a message. Gaps of a channel that follow one another become one.
 func (b *backlog) put(m *hub.Message) {
-	if m.Gap != nil && m.Gap.Dropped == 0 {
-		for i := len(b.queue) - 1; i >= b.first && b.queue[i].Gap != nil; i-- {
-			if *b.queue[i].Gap == *m.Gap {
-				return
-			}
+	if m.Gap != nil {
+		b.putGap(*m.Gap)
+		return
+	}
+	if len(b.last) > 0 {
+		for _, reason := range []string{hub.GapReconnect, hub.GapLost} {
+			delete(b.last, missing{m.Channel, reason})
 		}
 	}
 	b.queue = append(b.queue, m)
+	b.events++
 	b.bytes += len(m.JSON)
+}
+
+func (b *backlog) putGap(gap hub.Gap) {
+	what := missing{gap.Channel, gap.Reason}
+	if known := b.last[what]; known != nil {
+		known.Gap.Dropped += gap.Dropped
+		return
+	}
+	m := &hub.Message{Channel: gap.Channel, Gap: &gap} // its own, as it may grow
+	if b.last == nil {
+		b.last = map[missing]*hub.Message{}
+	}
+	b.last[what] = m
+	b.queue = append(b.queue, m)
 }
 
 // drop removes the oldest until a message fits, and notes what is missing then. It
 // returns how many events have gone.
 func (b *backlog) drop(m *hub.Message, limits QueueLimits) (events int) {
 	for !b.fits(m, limits) {
-		oldest := b.queue[b.first]
-		b.shift()
+		oldest := b.shift()
 		if oldest.Gap != nil {
 			b.miss(*oldest.Gap)
 			continue
@@ -80,10 +97,9 @@ func (b *backlog) take(dst []*hub.Message, bytes int) []*hub.Message {
 		dst = b.takeMissed(dst)
 	}
 	for taken := 0; b.first < len(b.queue) && taken < bytes; {
-		m := b.queue[b.first]
+		m := b.shift()
 		dst = append(dst, m)
 		taken += len(m.JSON)
-		b.shift()
 	}
 	b.compact()
 	return dst
@@ -100,11 +116,23 @@ func (b *backlog) takeMissed(dst []*hub.Message) []*hub.Message {
 	return dst
 }
 
-// shift removes the oldest.
-func (b *backlog) shift() {
-	b.bytes -= len(b.queue[b.first].JSON)
+// shift takes the oldest out.
+func (b *backlog) shift() *hub.Message {
+	m := b.queue[b.first]
 	b.queue[b.first] = nil
 	b.first++
+	b.gone(m)
+	return m
+}
+
+// gone: a message is not in the queue any more.
+func (b *backlog) gone(m *hub.Message) {
+	if m.Gap == nil {
+		b.events--
+		b.bytes -= len(m.JSON)
+	} else if what := (missing{m.Channel, m.Gap.Reason}); b.last[what] == m {
+		delete(b.last, what)
+	}
 }
 
 // compact reuses the places at the front once they are the greater part.
@@ -112,7 +140,7 @@ func (b *backlog) compact() {
 	waiting := len(b.queue) - b.first
 	switch {
 	case waiting == 0 && cap(b.queue) > keptPlaces:
-		b.queue = nil
+		b.queue, b.last = nil, nil
 	case b.first > waiting:
 		n := copy(b.queue, b.queue[b.first:])
 		clear(b.queue[n:])
@@ -132,7 +160,7 @@ func (b *backlog) remove(channels []string) {
 	maps.DeleteFunc(b.missed, func(m missing, _ *hub.Gap) bool { return gone[m.channel] })
 	b.queue = slices.DeleteFunc(b.queue[b.first:], func(m *hub.Message) bool {
 		if gone[m.Channel] {
-			b.bytes -= len(m.JSON)
+			b.gone(m)
 		}
 		return gone[m.Channel]
 	})

@@ -57,7 +57,7 @@ func TestBacklogKeepsTheNewestWithinItsBounds(t *testing.T) {
 				for _, m := range waiting {
 					size += len(m.JSON)
 				}
-				if size != b.bytes || len(waiting) > limits.Events || len(waiting) > 1 && size > limits.Bytes {
+				if size != b.bytes || len(waiting) != b.events || b.events > limits.Events || len(waiting) > 1 && size > limits.Bytes {
 					t.Fatalf("%d messages with %d bytes wait, it says %d; the limits are %+v", len(waiting), size, b.bytes, limits)
 				}
 				if slices.ContainsFunc(b.queue[:b.first], func(m *hub.Message) bool { return m != nil }) {
@@ -103,24 +103,61 @@ func TestGapsThatAreDroppedAreToldAllTheSame(t *testing.T) {
 		b.put(m)
 	}
 	b.drop(event("c"), QueueLimits{Events: 2, Bytes: 100})
-	want := []string{"a lost 7", "a redis_reconnect 0", "a slow_consumer 2", "b slow_consumer 1", "c"}
+	want := []string{"a lost 3", "a redis_reconnect 0", "a slow_consumer 2", "b slow_consumer 1", "a lost 4", "c"}
 	if got := told(&b); !slices.Equal(got, want) {
 		t.Errorf("it tells %q, want %q", got, want)
 	}
 }
 
-func TestGapThatWasTheLastWordIsNotToldTwice(t *testing.T) {
+func TestGapsThatFollowOneAnotherAreOne(t *testing.T) {
 	t.Parallel()
 	var b backlog
+	shared := gapOf("a", hub.GapLost, 1)
 	for _, m := range []*hub.Message{
-		gapOf("a", hub.GapReconnect, 0), gapOf("b", hub.GapReconnect, 0), gapOf("a", hub.GapReconnect, 0), gapOf("a", hub.GapLost, 1),
-		gapOf("a", hub.GapLost, 1), event("a"), gapOf("a", hub.GapReconnect, 0),
+		gapOf("a", hub.GapReconnect, 0), gapOf("b", hub.GapReconnect, 0), gapOf("a", hub.GapReconnect, 0), shared, event("b"),
+		gapOf("a", hub.GapLost, 2), gapOf("b", hub.GapReconnect, 0), event("a"), gapOf("a", hub.GapReconnect, 0), gapOf("a", hub.GapLost, 5),
 	} {
 		b.put(m)
 	}
-	want := []string{"a redis_reconnect 0", "b redis_reconnect 0", "a lost 1", "a lost 1", "a", "a redis_reconnect 0"}
+	want := []string{
+		"a redis_reconnect 0", "b redis_reconnect 0", "a lost 3", "b", "b redis_reconnect 0", "a", "a redis_reconnect 0", "a lost 5",
+	}
 	if got := told(&b); !slices.Equal(got, want) {
 		t.Errorf("it tells %q, want %q", got, want)
+	}
+	if shared.Gap.Dropped != 1 {
+		t.Error("others are told of more than they missed")
+	}
+	b.put(gapOf("a", hub.GapLost, 1)) // what was taken is told, and grows no more
+	if got := told(&b); !slices.Equal(got, []string{"a lost 1"}) || len(b.last) > 0 {
+		t.Errorf("it tells %q, and holds %d", got, len(b.last))
+	}
+}
+
+func TestGapsCloseNobody(t *testing.T) {
+	t.Parallel()
+	var b backlog
+	limits := QueueLimits{Events: 3, Bytes: 100}
+	for i := range 1000 {
+		for _, reason := range []string{hub.GapReconnect, hub.GapLost} {
+			m := gapOf(fmt.Sprint(i%10), reason, 1)
+			if !b.fits(m, limits) {
+				t.Fatal("a gap finds no room")
+			}
+			b.put(m)
+		}
+	}
+	if n := b.len(); n != 20 {
+		t.Errorf("%d gaps of 10 channels wait", n)
+	}
+	for range 3 {
+		if !b.fits(event("a"), limits) {
+			t.Fatal("an event finds no room beside gaps")
+		}
+		b.put(event("a"))
+	}
+	if b.fits(event("a"), limits) {
+		t.Error("events have no bound beside gaps")
 	}
 }
 
@@ -130,7 +167,7 @@ func TestNothingIsKeptOfAChannelThatWasLeft(t *testing.T) {
 	for _, m := range []*hub.Message{event("a"), event("b"), event("a"), gapOf("b", hub.GapLost, 1), event("c"), event("b")} {
 		b.put(m)
 	}
-	b.drop(event("b"), QueueLimits{Events: 5, Bytes: 100}) // one of a and one of b
+	b.drop(event("b"), QueueLimits{Events: 4, Bytes: 100}) // one of a and one of b
 	b.remove([]string{"b"})
 	if want, got := []string{"a slow_consumer 1", "a", "c"}, told(&b); !slices.Equal(got, want) || b.bytes != 0 {
 		t.Errorf("it tells %q and has %d bytes, want %q and none", got, b.bytes, want)

@@ -60,12 +60,14 @@ func (f *fan) deliver(channel, payload string) {
 		return
 	}
 	if ours {
-		if missing := r.follow(stamp, json != "", time.Now()); missing > 0 {
+		// The answered ping was behind all that Redis had sent before.
+		missing, late := r.follow(stamp, json != "", f.live.pinged())
+		if missing > 0 {
 			f.log.Warn("broadcast messages were lost on their way through Redis",
 				slog.String("channel", name), slog.Uint64("messages", missing), slog.String("from", stamp.hub))
 			r.tell(hub.Gap{Channel: name, Reason: hub.GapLost, Dropped: int64(missing)})
 		}
-		if json == "" {
+		if late || json == "" {
 			return
 		}
 	}

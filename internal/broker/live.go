@@ -172,25 +172,30 @@ func (l *live) run(ctx context.Context) {
 func (l *live) dial(ctx context.Context) *redis.PubSub {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for channel, s := range l.channels {
-		s.sent, s.expected = false, 0
-		s.reopen()
-		l.dirty[channel] = struct{}{}
-		l.drop(channel, s)
-	}
 	l.conn = l.client.Subscribe(ctx) // connects with the first channel
 	l.heard.Store(time.Now().UnixNano())
 	wake(l.changed)
 	return l.conn
 }
 
+// lose: the connection is gone. Who subscribes now waits for the next.
+func (l *live) lose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = nil
+	for channel, s := range l.channels {
+		s.sent, s.expected = false, 0
+		s.reopen()
+		l.dirty[channel] = struct{}{}
+		l.drop(channel, s)
+	}
+}
+
 // receive hears what comes over a connection until it ends; worked says whether
 // anything has.
 func (l *live) receive(ctx context.Context, conn *redis.PubSub) (worked bool, err error) {
 	defer func() {
-		l.mu.Lock()
-		l.conn = nil
-		l.mu.Unlock()
+		l.lose()
 		_ = conn.Close()
 	}()
 	for {

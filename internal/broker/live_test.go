@@ -63,7 +63,7 @@ func TestReconnectIsAGapForWhoCameBack(t *testing.T) {
 	l.unsubscribe("room")
 	l.subscribe("room", nil)
 	l.changes()
-	l.close()
+	l.lose()
 	l.dial(t.Context())
 	l.changes()
 	if !confirms(t, l) {

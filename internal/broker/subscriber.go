@@ -96,7 +96,7 @@ func (s *subscriber) push(m *hub.Message) {
 		s.err = hub.Errorf(hub.CodeSlowConsumer,
 			"messages came faster than this connection took them: %d with %d bytes waited"+
 				" (HUB_BROADCAST_QUEUE_EVENTS, HUB_BROADCAST_QUEUE_BYTES; slow=drop leaves some out instead of closing)",
-			s.waiting.len(), s.waiting.bytes)
+			s.waiting.events, s.waiting.bytes)
 		s.waiting = backlog{}
 		s.fan.metrics.slow.Inc()
 	}
@@ -111,13 +111,9 @@ func (s *subscriber) Take(dst []*hub.Message, bytes int) ([]*hub.Message, error)
 	if err == nil {
 		dst = s.waiting.take(dst, bytes)
 	}
-	more := s.waiting.len() > 0
 	s.mu.Unlock()
 	if err != nil {
 		return dst, err
-	}
-	if more {
-		s.ready.give()
 	}
 	s.fan.metrics.took(dst[had:])
 	return dst, nil

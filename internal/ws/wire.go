@@ -54,7 +54,7 @@ func (w *wire) try(frames []byte) (n int, held bool, err error) {
 	w.frames, w.written, w.err = nil, 0, nil
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
-		n, err = 0, nil
+		n = 0
 	case err != nil:
 		w.mu.Unlock()
 		return 0, false, err
