@@ -178,22 +178,27 @@ func TestRedisThatStoodStillMakesNobodyBelieveThatMessagesWereLost(t *testing.T)
 	server := redistest.Start(t)
 	setting := "HUB_REDIS_URL=" + server.URL()
 	one, two := startHub(t, setting), startHub(t, setting)
-	one.broadcast("room", `{"data":0}`) // before anybody listens
-	listeners := two.listenBoth("channel=room")
-	server.Pause()
-	resumed := make(chan struct{})
-	time.AfterFunc(1300*time.Millisecond, func() { // as long as a fork or a script may take; publishing waits 1.5 s
-		server.Resume()
-		close(resumed)
-	})
-	code, id := published(one, "room", `{"data":1}`)
-	<-resumed
-	if code != "" {
-		t.Skip("the machine is too loaded: the publish was in doubt")
+	for trial := range 5 {
+		room := fmt.Sprint("room-", trial)
+		one.broadcast(room, `{"data":0}`) // before anybody listens
+		listeners := two.listenBoth("channel=" + room)
+		server.Pause()
+		resumed := make(chan struct{})
+		time.AfterFunc(1200*time.Millisecond, func() { // as long as a fork or a script may take; publishing waits 1.5 s
+			server.Resume()
+			close(resumed)
+		})
+		code, id := published(one, room, `{"data":1}`)
+		<-resumed
+		if code != "" {
+			continue // the machine is so loaded that the publish was in doubt
+		}
+		for _, l := range listeners {
+			l.hearsAfterAll(id[0])
+		}
+		return
 	}
-	for _, l := range listeners {
-		l.hearsAfterAll(id[0])
-	}
+	t.Error("Redis has answered no publish in time")
 }
 
 func TestHubThatStoodStillDoesNotBelieveThatMessagesWereLost(t *testing.T) {
