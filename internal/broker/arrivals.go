@@ -74,7 +74,10 @@ func (a *arrivals) meet(name string) *arrival {
 			}
 		}
 	}
-	if a.from == nil || len(a.from) >= 4*manyHubs { // those are no hubs
+	if len(a.from) >= 4*manyHubs { // those are no hubs
+		a.begin(time.Now())
+	}
+	if a.from == nil {
 		a.from = map[string]*arrival{}
 	}
 	known := &arrival{}

@@ -82,6 +82,9 @@ func TestHubsThatAreGoneAreForgotten(t *testing.T) {
 				t.Fatalf("%d are remembered", len(a.from))
 			}
 		}
+		if missing, _ := a.follow(stamp{"hub-0", 1, 1000, time.Hour}, true, time.Now()); missing > 0 {
+			t.Errorf("%d are missing of a hub that was forgotten", missing)
+		}
 		a.begin(time.Now())
 		for i := range 2 * manyHubs {
 			<-time.After(forgetting)

@@ -154,6 +154,7 @@ func New(opts Options) (*Broker, error) {
 	})
 	b.live = newLive(b.store.live, b.log, b.hear)
 	b.fan = newFan(opts.Queue, b.keys.live(""), b.live, b.metrics, b.log)
+	b.live.urgent = []string{b.keys.bell(), b.keys.direct(b.name)}
 	b.live.subscribe(b.keys.bell(), b.listening)
 	b.live.subscribe(b.keys.direct(b.name), func(bool) {})
 

@@ -17,7 +17,7 @@ type fan struct {
 	prefix  string // of live channels
 	live    *live
 	metrics *metrics
-	log     *slog.Logger
+	losses  broadcastLosses // owned by the receiver of pub/sub
 
 	mu      sync.RWMutex // protects the fields below, and the members of rooms
 	rooms   map[string]*room
@@ -41,7 +41,7 @@ type member struct {
 
 func newFan(limits QueueLimits, prefix string, live *live, m *metrics, log *slog.Logger) *fan {
 	return &fan{
-		limits: limits, prefix: prefix, live: live, metrics: m, log: log,
+		limits: limits, prefix: prefix, live: live, metrics: m, losses: broadcastLosses{log: log},
 		rooms: map[string]*room{}, changed: map[string]struct{}{},
 	}
 }
@@ -52,32 +52,33 @@ func newFan(limits QueueLimits, prefix string, live *live, m *metrics, log *slog
 // subscriber's affair.
 func (f *fan) deliver(channel, payload string) {
 	name := channel[len(f.prefix):]
-	stamp, json, ours := parseStamp(payload)
+	s, json, ours := parseStamp(payload)
+	if !ours {
+		json = string(foreignMessage(name, payload)) // s is not counted
+	}
+	if missing := f.pass(name, s, json); missing > 0 {
+		f.metrics.missing.Add(float64(missing))
+		f.losses.report(name, s.hub, missing)
+	}
+}
+
+// pass returns how many messages are missing before this one.
+func (f *fan) pass(name string, s stamp, json string) (missing uint64) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	r := f.rooms[name]
 	if r == nil {
-		return
+		return 0
 	}
-	if ours {
-		// The answered ping was behind all that Redis had sent before.
-		missing, late := r.follow(stamp, json != "", f.live.pinged())
-		if missing > 0 {
-			f.log.Warn("broadcast messages were lost on their way through Redis",
-				slog.String("channel", name), slog.Uint64("messages", missing), slog.String("from", stamp.hub))
-			r.tell(hub.Gap{Channel: name, Reason: hub.GapLost, Dropped: int64(missing)})
-		}
-		if late || json == "" {
-			return
-		}
+	// The answered ping was behind all that Redis had sent before.
+	missing, late := r.follow(s, json != "", f.live.pinged())
+	if missing > 0 {
+		r.tell(hub.Gap{Channel: name, Reason: hub.GapLost, Dropped: int64(missing)})
 	}
-	m := &hub.Message{Channel: name}
-	if ours {
-		m.JSON = []byte(json)
-	} else {
-		m.JSON = foreignMessage(name, payload)
+	if !late && json != "" {
+		r.deliver(&hub.Message{Channel: name, JSON: []byte(json)})
 	}
-	r.deliver(m)
+	return missing
 }
 
 // deliver puts a message into the queue of every member that wants it.
@@ -85,6 +86,9 @@ func (r *room) deliver(m *hub.Message) {
 	var topic, typ string
 	labelled := false
 	for _, member := range r.members {
+		if !member.hears {
+			continue // what it is given before it hears would not be all
+		}
 		if member.filter != nil {
 			if !labelled {
 				topic, typ = hub.Labels(m.JSON)
@@ -102,7 +106,9 @@ func (r *room) deliver(m *hub.Message) {
 func (r *room) tell(gap hub.Gap) {
 	m := &hub.Message{Channel: r.name, Gap: &gap}
 	for _, member := range r.members {
-		member.push(m)
+		if member.hears {
+			member.push(m)
+		}
 	}
 }
 

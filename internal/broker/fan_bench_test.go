@@ -21,7 +21,7 @@ func BenchmarkFanOut(b *testing.B) {
 			all := make([]*subscriber, subscribers)
 			for i := range all {
 				all[i] = f.subscriber(nil)
-				f.join(all[i], []string{"room"})
+				f.enter(all[i], "room")
 			}
 			payload := strings.Repeat("x", 300)
 			var taken []*hub.Message

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,13 +34,27 @@ func got(t interface{ Fatal(args ...any) }, s *subscriber) (list []string) {
 			list = append(list, fmt.Sprintf("%s %s %d", m.Channel, m.Gap.Reason, m.Gap.Dropped))
 			continue
 		}
-		list = append(list, string(m.JSON))
+		list = append(list, strings.TrimSuffix(strings.TrimPrefix(string(m.JSON), `{"id":"`), `"}`))
 	}
 	return list
 }
 
-func numbered(n uint64, json string) string {
-	return string(stamp{hub: "hub-a", epoch: 1, n: n}.append(nil)) + json
+// numbered is what a hub sends: an event with this id, or a mark where that is "".
+func numbered(n uint64, id string) string {
+	line := string(stamp{hub: "hub-a", epoch: 1, n: n}.append(nil))
+	if id == "" {
+		return line
+	}
+	return line + `{"id":"` + id + `"}`
+}
+
+// enter has a subscriber join rooms that Redis confirms at once.
+func (f *fan) enter(s *subscriber, channels ...string) (fresh []string) {
+	fresh, _ = f.join(s, channels)
+	for _, name := range fresh {
+		f.confirmed(name, false)
+	}
+	return fresh
 }
 
 // TestWhoIsInARoomGetsOneCopy has subscribers come and go at random.
@@ -61,7 +76,7 @@ func TestWhoIsInARoomGetsOneCopy(t *testing.T) {
 			"join": func(r *rapid.T) {
 				i := rapid.IntRange(0, len(subscribers)-1).Draw(r, "subscriber")
 				names := some(r)
-				fresh, _ := f.join(subscribers[i], names)
+				fresh := f.enter(subscribers[i], names...)
 				for _, name := range names {
 					if slices.Contains(fresh, name) == in[i][name] {
 						r.Fatalf("%s is fresh: %v", name, fresh)
@@ -112,9 +127,8 @@ func TestGapIsToldToWhoWasThere(t *testing.T) {
 	t.Parallel()
 	f := newFanRig(t)
 	here, elsewhere := f.subscriber(nil), f.subscriber(nil)
-	f.join(here, []string{"room"})
-	f.join(elsewhere, []string{"other"})
-	f.confirmed("room", false)
+	f.enter(here, "room")
+	f.enter(elsewhere, "other")
 	f.deliver("live:room", numbered(1, "1"))
 	f.deliver("live:room", numbered(4, "4"))
 	late := f.subscriber(nil)
@@ -141,15 +155,16 @@ func TestFiltersLookAtTopicAndType(t *testing.T) {
 		t.Fatal(err)
 	}
 	some, all := f.subscriber(filter), f.subscriber(nil)
-	f.join(some, []string{"room"})
-	f.join(all, []string{"room"})
+	f.enter(some, "room")
+	f.enter(all, "room")
 	var events []string
 	for i, e := range []hub.Event{
 		{Topic: "eu.de", Type: "a"}, {Topic: "us", Type: "a"}, {Topic: "eu.fr", Type: "b"}, {Topic: "eu.fr"}, {Type: "a"}, {Topic: "eu.de.x", Type: "b"},
 	} {
 		e.ID, e.Channel, e.Data = fmt.Sprint(i), "room", []byte(`1`)
-		events = append(events, string(e.AppendJSON(nil)))
-		f.deliver("live:room", numbered(uint64(i+1), events[i]))
+		event := string(e.AppendJSON(nil))
+		events = append(events, strings.TrimSuffix(strings.TrimPrefix(event, `{"id":"`), `"}`))
+		f.deliver("live:room", string(stamp{hub: "hub-a", epoch: 1, n: uint64(i + 1)}.append(nil))+event)
 	}
 	f.deliver("live:room", `{"topic":"eu.de","type":"a"}`) // another program's
 	if list := got(t, some); !slices.Equal(list, []string{events[0], events[2]}) {
@@ -166,8 +181,8 @@ func TestWhoIsTooSlowIsEndedAndHoldsNothing(t *testing.T) {
 	f.limits = QueueLimits{Events: 2, Bytes: 100}
 	slow, drops := f.subscriber(nil), f.subscriber(nil)
 	drops.drops = true
-	f.join(slow, []string{"room"})
-	f.join(drops, []string{"room"})
+	f.enter(slow, "room")
+	f.enter(drops, "room")
 	for i := range 5 {
 		f.deliver("live:room", numbered(uint64(i+1), fmt.Sprint(i)))
 	}
@@ -176,5 +191,19 @@ func TestWhoIsTooSlowIsEndedAndHoldsNothing(t *testing.T) {
 	}
 	if list, want := got(t, drops), []string{"room slow_consumer 3", "3", "4"}; !slices.Equal(list, want) {
 		t.Errorf("who drops got %q, want %q", list, want)
+	}
+}
+
+func TestWhoDoesNotHearYetIsGivenNothing(t *testing.T) {
+	t.Parallel()
+	f := newFanRig(t)
+	s := f.subscriber(nil)
+	f.join(s, []string{"room"})
+	f.deliver("live:room", numbered(1, "1")) // of a subscription that is about to end
+	f.deliver("live:room", numbered(3, "3"))
+	f.confirmed("room", false)
+	f.deliver("live:room", numbered(6, "6"))
+	if list := got(t, s); !slices.Equal(list, []string{"6"}) {
+		t.Errorf("it got %q", list)
 	}
 }

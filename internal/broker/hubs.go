@@ -157,7 +157,7 @@ func (b *Broker) restore() {
 // resign takes this hub off the list, so that nobody waits for its death.
 func (b *Broker) resign(ctx context.Context) {
 	_ = b.work(ctx, b.keys.hubs(), command("zrem", b.keys.hubs(), b.name))
-	for _, key := range []string{b.keys.consumers(b.name), b.keys.channels(b.name)} {
+	for _, key := range append(b.keys.occupancy(b.name), b.keys.consumers(b.name)) {
 		_ = b.work(ctx, key, command("del", key))
 	}
 }

@@ -63,7 +63,12 @@ func (k keys) consumers(hubName string) string { return k.prefix + "consumers:" 
 
 // channels is a sorted set: what one hub tells of the channels that have subscribers
 // there.
-func (k keys) channels(hubName string) string { return k.prefix + "channels:" + hubName }
+func (k keys) channels(hubName string) string { return k.prefix + "channels:{" + hubName + "}" }
+
+// occupancy is channels, and the number of what was told of them last.
+func (k keys) occupancy(hubName string) []string {
+	return []string{k.channels(hubName), k.channels(hubName) + ":told"}
+}
 
 // bell is the pub/sub channel that every hub listens to.
 func (k keys) bell() string { return k.prefix + "bell" }

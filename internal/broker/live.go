@@ -19,10 +19,12 @@ type live struct {
 	client redis.UniversalClient
 	log    *slog.Logger
 	hear   func(channel, payload string) // must not block
+	urgent []string                      // channels that are subscribed to before others; set before run
 
 	mu       sync.Mutex               // protects the fields below
 	channels map[string]*subscription // desired state
 	dirty    map[string]struct{}      // channels of which the connection may have to be told
+	awaited  int                      // confirmations to come, of all
 	conn     *redis.PubSub            // nil while there is none
 
 	changed chan struct{} // one slot: desired state differs from what was sent
@@ -116,13 +118,19 @@ func (l *live) write(ctx context.Context) {
 	}
 }
 
+// piece bounds the channels of one command. Redis holds its confirmations back until
+// they are complete, and ends a connection that has 32 MiB to take; for the next piece
+// the last must have been confirmed.
+const piece = 1000
+
 func (l *live) changes() (conn *redis.PubSub, on, off []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn == nil {
-		return nil, nil, nil // dial starts over
+	if l.conn == nil || l.awaited > 0 {
+		return l.conn, nil, nil // dial, or the last confirmation, wakes the writer
 	}
-	for channel := range l.dirty {
+	take := func(channel string) {
+		delete(l.dirty, channel)
 		switch s := l.channels[channel]; {
 		case s == nil:
 		case s.wanted && !s.sent:
@@ -137,7 +145,21 @@ func (l *live) changes() (conn *redis.PubSub, on, off []string) {
 			l.drop(channel, s)
 		}
 	}
-	clear(l.dirty)
+	for _, channel := range l.urgent {
+		if _, ok := l.dirty[channel]; ok {
+			take(channel)
+		}
+	}
+	for channel := range l.dirty {
+		if len(on)+len(off) >= piece {
+			break
+		}
+		take(channel)
+	}
+	l.awaited = len(on)
+	if len(l.dirty) > 0 && l.awaited == 0 {
+		wake(l.changed)
+	}
 	return l.conn, on, off
 }
 
@@ -182,7 +204,7 @@ func (l *live) dial(ctx context.Context) *redis.PubSub {
 func (l *live) lose() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn = nil
+	l.conn, l.awaited = nil, 0
 	for channel, s := range l.channels {
 		s.sent, s.expected = false, 0
 		s.reopen()
@@ -233,6 +255,9 @@ func (l *live) confirm(channel string) error {
 	if s == nil || s.expected == 0 {
 		l.mu.Unlock()
 		return errResubscribed
+	}
+	if l.awaited--; l.awaited == 0 && len(l.dirty) > 0 {
+		wake(l.changed)
 	}
 	if s.expected--; s.expected > 0 {
 		l.mu.Unlock()

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 
@@ -83,5 +84,35 @@ func TestRoomLeftAndEnteredAgainHasNoGap(t *testing.T) {
 	l.changes()
 	if confirms(t, l) {
 		t.Error("who came after all had left is told of a gap")
+	}
+}
+
+func TestManyChannelsAreSubscribedToInPieces(t *testing.T) {
+	t.Parallel()
+	l := newLiveRig(t)
+	l.urgent = []string{"bell"}
+	for i := range 2*piece + 10 {
+		l.subscribe(fmt.Sprint("room-", i), func(bool) {})
+	}
+	l.subscribe("bell", func(bool) {})
+	for i, want := range []int{piece, piece, 11} {
+		_, on, _ := l.changes()
+		if len(on) != want || i == 0 && on[0] != "bell" {
+			t.Fatalf("piece %d has %d channels, the first is %s", i, len(on), on[0])
+		}
+		for n, channel := range on {
+			if _, more, _ := l.changes(); len(more) > 0 {
+				t.Fatalf("%d more are sent when %d of %d are confirmed", len(more), n, len(on))
+			}
+			for len(l.changed) > 0 {
+				<-l.changed
+			}
+			if err := l.confirm(channel); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want == piece && len(l.changed) == 0 {
+			t.Fatal("the writer is not told to go on")
+		}
 	}
 }

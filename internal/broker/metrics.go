@@ -24,6 +24,7 @@ type metrics struct {
 	redelivered     prometheus.Counter
 	slow            prometheus.Counter
 	dropped         prometheus.Counter
+	missing         prometheus.Counter
 	joins, leaves   prometheus.Counter
 	gaps            *prometheus.CounterVec
 	trimmed         prometheus.Counter
@@ -50,6 +51,7 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 		redelivered: counter("hub_events_redelivered_total", "Deliveries of this hub beyond an event's first."),
 		slow:        counter("hub_slow_subscribers_total", "Broadcast subscribers closed because they did not keep up."),
 		dropped:     counter("hub_broadcast_dropped_total", "Broadcast messages dropped for subscribers that did not keep up (slow=drop)."),
+		missing:     counter("hub_broadcast_lost_total", "Broadcast messages that did not come through Redis to this hub, of channels with subscribers."),
 		joins:       counter("hub_broadcast_joins_total", "Times that a subscriber of this hub joined a channel."),
 		leaves:      counter("hub_broadcast_leaves_total", "Times that a subscriber of this hub left a channel."),
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -67,7 +69,7 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 		m.gaps.WithLabelValues(reason)
 	}
 	registry.MustRegister(m.published, m.publishFailures, m.broadcast, m.delivered, m.acked, m.redelivered, m.slow, m.trimmed, m.lost,
-		m.dropped, m.joins, m.leaves, m.gaps,
+		m.dropped, m.missing, m.joins, m.leaves, m.gaps,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hub_broadcast_subscriptions", Help: "Pairs of a subscriber of this hub and a channel.",
 		}, func() float64 { return float64(b.fan.subscriptions()) }),

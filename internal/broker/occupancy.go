@@ -21,24 +21,25 @@ const (
 // occupancy is what this hub has told. It belongs to occupy.
 type occupancy struct {
 	told map[string]int
-	void bool // nothing was told, or what Redis has may be another
+	sent int // pieces; each has its number
+	last int // that Redis has; 0: it is not known what it has
 }
 
 // occupy tells how many subscribers the channels have here, as long as any has.
 func (b *Broker) occupy(ctx context.Context) {
 	ticker := time.NewTicker(occupancyInterval)
 	defer ticker.Stop()
-	o := occupancy{void: true}
+	var o occupancy
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 			changed := b.fan.takeChanged()
-			if !o.void && b.tellOccupancy(ctx, &o, changed) {
+			if o.last > 0 && (len(changed)+len(o.told) == 0 || b.tellOccupancy(ctx, &o, changed)) {
 				continue
 			}
-			o.void, o.told = true, map[string]int{}
+			o.last, o.told = 0, map[string]int{}
 			if all := b.fan.occupied(); len(all) > 0 {
 				b.tellOccupancy(ctx, &o, all)
 			}
@@ -46,19 +47,21 @@ func (b *Broker) occupy(ctx context.Context) {
 	}
 }
 
-// tellOccupancy has Redis know of the channels that have changed, where o is void of
-// all there are, and puts off the end of what was told. It fails when that is gone.
+// tellOccupancy has Redis know of the channels that have changed, or of all there are
+// where it is not known what it has, and puts off the end of what was told. It fails
+// when that is not what this hub has told.
 func (b *Broker) tellOccupancy(ctx context.Context, o *occupancy, changed map[string]int) bool {
 	var gone, come []any
 	send := func() bool {
-		args := append([]any{occupancyTTL.Milliseconds(), flag(o.void), len(gone)}, append(gone, come...)...)
+		o.sent++
+		args := append([]any{occupancyTTL.Milliseconds(), o.sent, o.last, len(gone)}, append(gone, come...)...)
 		gone, come = nil, nil
-		key := b.keys.channels(b.name)
-		cmd := occupyScript.call([]string{key}, args...)
-		if b.work(ctx, key, cmd) != nil || cmd.Val() != int64(1) {
+		keys := b.keys.occupancy(b.name)
+		cmd := occupyScript.call(keys, args...)
+		if b.work(ctx, keys[0], cmd) != nil || cmd.Val() != int64(1) {
 			return false
 		}
-		o.void = false
+		o.last = o.sent
 		return true
 	}
 	for channel, now := range changed {
@@ -79,11 +82,7 @@ func (b *Broker) tellOccupancy(ctx context.Context, o *occupancy, changed map[st
 			return false
 		}
 	}
-	if !send() {
-		return false
-	}
-	o.void = len(o.told) == 0 // Redis keeps no empty set
-	return true
+	return send()
 }
 
 func occupancyMember(channel string, subscribers int) string {

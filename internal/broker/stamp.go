@@ -56,6 +56,15 @@ func appendHex(dst []byte, number uint64) []byte {
 	return hex.AppendEncode(dst, bytes[:])
 }
 
+// mostNumber bounds what a hub can have counted to.
+const mostNumber = 1 << 53
+
+// plausibleEvent says whether text looks like the JSON of an event, in one line:
+// subscribers get it as it is.
+func plausibleEvent(text string) bool {
+	return strings.HasPrefix(text, `{"id":"`) && strings.HasSuffix(text, "}") && !strings.ContainsAny(text, "\n\r")
+}
+
 // parseStamp takes a message apart; ok is false where no hub has sent it.
 func parseStamp(payload string) (s stamp, json string, ok bool) {
 	line, ours := strings.CutPrefix(payload, stampMark+" ")
@@ -75,6 +84,9 @@ func parseStamp(payload string) (s stamp, json string, ok bool) {
 			return stamp{}, "", false
 		}
 		numbers[i] = number
+	}
+	if json != "" && !plausibleEvent(json) || numbers[1] > mostNumber {
+		return stamp{}, "", false
 	}
 	return stamp{hub: name, epoch: numbers[0], n: numbers[1], age: time.Duration(numbers[2]) * time.Millisecond}, json, true
 }
