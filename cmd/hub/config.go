@@ -51,7 +51,7 @@ type config struct {
 	BroadcastQueueEvents int           `env:"BROADCAST_QUEUE_EVENTS" envDefault:"1024" min:"1" max:"1000000" desc:"most events that wait for one slow broadcast subscriber before it is closed with 4408 or, by slow=drop, misses the oldest"`
 	BroadcastQueueBytes  int           `env:"BROADCAST_QUEUE_BYTES" envDefault:"4194304" min:"2" max:"1073741824" desc:"most bytes that wait for one slow broadcast subscriber; at least twice HUB_MAX_EVENT_BYTES"`
 	SendBufferBytes      int           `env:"SEND_BUFFER_BYTES" envDefault:"131072" min:"4096" max:"67108864" desc:"the kernel's send buffer of one WebSocket or event stream, which Linux doubles; what a client that does not read holds beside its queue"`
-	WriteTimeout         time.Duration `env:"WRITE_TIMEOUT" envDefault:"10s" min:"100ms" max:"10m" desc:"how long a socket may take for one frame before its connection is ended"`
+	WriteTimeout         time.Duration `env:"WRITE_TIMEOUT" envDefault:"10s" min:"100ms" max:"10m" desc:"how long a client may take nothing of what is written to it, 64 KiB at a time, before its connection is ended"`
 	PingInterval         time.Duration `env:"PING_INTERVAL" envDefault:"25s" min:"100ms" max:"10m" desc:"how often an idle socket is pinged"`
 
 	MetricsSinks int        `env:"METRICS_SINKS" envDefault:"100" min:"0" max:"10000" desc:"most sinks whose lag is shown on /metrics"`

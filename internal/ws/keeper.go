@@ -19,13 +19,13 @@ func (s *Server) keep(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			for _, sess := range s.all() {
-				s.look(ctx, sess, now)
+				s.look(sess, now)
 			}
 		}
 	}
 }
 
-func (s *Server) look(ctx context.Context, sess *session, now time.Time) {
+func (s *Server) look(sess *session, now time.Time) {
 	if !sess.started.Load() {
 		return
 	}
@@ -34,23 +34,16 @@ func (s *Server) look(ctx context.Context, sess *session, now time.Time) {
 		sess.kill()
 		return
 	}
-	if sess.lastPing.IsZero() {
+	switch since := sess.unanswered.Load(); {
+	case sess.lastPing.IsZero():
 		sess.lastPing = now
-		return
-	}
-	// A frame under way shows that the peer is there or meets the write limit. A
-	// ping would wait for it, and coder/websocket gives a ping 5 s.
-	if now.Sub(sess.lastPing) < s.opts.PingEvery || sess.writing.Load() != 0 || sess.pinging.Swap(true) {
-		return
-	}
-	sess.lastPing = now
-	s.keeping.Go(func() {
-		defer sess.pinging.Store(false)
-		// The pong is read by the session's reader.
-		ctx, cancel := context.WithTimeout(ctx, s.opts.WriteLimit+s.opts.PingEvery)
-		defer cancel()
-		if sess.conn.Ping(ctx) != nil && (ctx.Err() != nil || sess.writing.Load() == 0) {
+	case since != 0:
+		// Frames that are being taken show that the peer is there; a ping waits for them.
+		if sess.writing.Load() == 0 && now.Sub(time.Unix(0, since)) > s.opts.WriteLimit+s.opts.PingEvery {
 			sess.kill()
 		}
-	})
+	case now.Sub(sess.lastPing) >= s.opts.PingEvery:
+		sess.lastPing = now
+		sess.ping(now)
+	}
 }

@@ -114,9 +114,20 @@ func (o *outbox) clear(from int) (rest []byte) {
 	return rest
 }
 
+// control adds a control frame, of at most 125 bytes.
+func (o *outbox) control(opcode byte, payload []byte) {
+	o.seal(nil)
+	o.begin()
+	o.buf[len(o.buf)-midHeader] = opcode
+	o.buf = append(o.buf, payload...)
+	o.close()
+}
+
 // Server frames are neither masked nor in fragments (RFC 6455, §5.2).
 const (
 	finalText   = 0x81
+	finalPing   = 0x89
+	finalPong   = 0x8a
 	shortHeader = 2  // up to 125 bytes
 	midHeader   = 4  // up to 65,535
 	longHeader  = 10 // beyond

@@ -90,7 +90,7 @@ type Server struct {
 	draining bool
 
 	serving sync.WaitGroup // sessions
-	keeping sync.WaitGroup // the pumps, the keeper and its pings
+	keeping sync.WaitGroup // the pumps and the keeper
 	stop    context.CancelFunc
 }
 
@@ -170,9 +170,13 @@ func (s *Server) abandon(sess *session, src source) {
 // rescue keeps what one socket has brought about from ending the hub.
 func (s *Server) rescue(sess *session) {
 	if cause := recover(); cause != nil {
-		s.opts.Log.Error("a socket panicked", slog.String("session", sess.id), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+		s.panicked(sess, cause)
 		sess.kill()
 	}
+}
+
+func (s *Server) panicked(sess *session, cause any) {
+	s.opts.Log.Error("a socket panicked", slog.String("session", sess.id), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 }
 
 func (s *Server) all() []*session {
@@ -231,6 +235,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, sess *session) (
 	conn, err := websocket.Accept(&hijacker{ResponseWriter: w, session: sess}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"hub.v1"},
 		InsecureSkipVerify: true, // checkUpgrade has looked at the origin
+		OnPingReceived:     sess.onPing,
+		OnPongReceived:     sess.onPong,
 	})
 	if err != nil {
 		return nil, err

@@ -33,10 +33,10 @@ type session struct {
 	conn    *websocket.Conn // set by it
 	source  source          // likewise
 
-	queued   atomic.Bool  // the pump knows that there may be something to write
-	writing  atomic.Int64 // since when frames wait to be taken, Unix ns; 0: none do
-	pinging  atomic.Bool  // a ping is under way
-	lastPing time.Time    // owned by the keeper
+	queued     atomic.Bool  // the pump knows that there may be something to write
+	writing    atomic.Int64 // since when frames wait to be taken, Unix ns; 0: none do
+	unanswered atomic.Int64 // since when a pong is due, Unix ns; 0: none is
+	lastPing   time.Time    // owned by the keeper
 
 	pen     sync.Mutex // held by who writes data frames: protects the fields below
 	muted   bool       // nothing is written any more
@@ -46,6 +46,8 @@ type session struct {
 	wire     *wire      // nil before the upgrade
 	replies  [][]byte   // frames that go before events
 	waiting  int        // bytes of replies
+	pinging  bool       // a ping is to be sent
+	pong     []byte     // to be sent, where it is not nil
 	draining bool
 	ending   *ending // no more frames but these replies, then close
 

@@ -27,6 +27,7 @@ func (s *session) turn(out *outbox) {
 		s.pen.Unlock()
 		return
 	}
+	defer s.stumble(out)
 	parting, more := s.gather(out)
 	n, held, err := s.wire.try(out.frames())
 	rest := out.clear(n)
@@ -47,8 +48,7 @@ func (s *session) turn(out *outbox) {
 // finish does what takes its time, with the pen in its hand.
 func (s *session) finish(rest []byte, held bool, err error, parting *ending) {
 	if err == nil && rest != nil {
-		s.writing.Store(time.Now().UnixNano()) // the keeper ends it when they are not taken
-		err = s.wire.write(rest, held)
+		err = s.wire.write(rest, held, func() { s.writing.Store(time.Now().UnixNano()) }) // the keeper ends it when nothing is taken
 		s.writing.Store(0)
 	}
 	switch {
@@ -70,9 +70,22 @@ func (s *session) fallSilent() {
 	}
 }
 
+// stumble keeps a panic in one turn from ending the hub, and the other sockets' frames
+// from going astray.
+func (s *session) stumble(out *outbox) {
+	if cause := recover(); cause != nil {
+		s.server.panicked(s, cause)
+		*out = outbox{}
+		s.kill()
+		s.fallSilent()
+		s.pen.Unlock()
+	}
+}
+
 // gather adds what is due to out.
 func (s *session) gather(out *outbox) (parting *ending, more bool) {
 	replies, draining, end := s.take()
+	s.gatherControl(out)
 	if draining && !s.stopped {
 		s.source.stop()
 		s.stopped = true

@@ -66,14 +66,24 @@ func (w *wire) try(frames []byte) (n int, held bool, err error) {
 	return n, false, nil
 }
 
-// write writes frames, or the rest that try has left, however long it takes.
-func (w *wire) write(frames []byte, held bool) error {
+// writePiece is how much of what is written shows that the peer takes it.
+const writePiece = 64 << 10
+
+// write writes frames, or the rest that try has left, however long it takes. It calls
+// begun at each piece.
+func (w *wire) write(frames []byte, held bool, begun func()) error {
+	begun()
 	if !held {
 		w.mu.Lock()
 	}
 	defer w.mu.Unlock()
-	_, err := w.Conn.Write(frames)
-	return err
+	for piece := range slices.Chunk(frames, writePiece) {
+		begun()
+		if _, err := w.Conn.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Read implements io.Reader.

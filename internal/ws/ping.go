@@ -1,0 +1,45 @@
+package ws
+
+import (
+	"context"
+	"time"
+)
+
+// Pings and pongs go out between other frames, by who writes those. coder/websocket
+// would wait for the connection, and end it after 5 s.
+
+// ping asks the peer for a sign of life.
+func (s *session) ping(now time.Time) {
+	s.unanswered.Store(now.UnixNano())
+	s.mu.Lock()
+	s.pinging = true
+	s.mu.Unlock()
+	s.stir()
+}
+
+func (s *session) onPong(context.Context, []byte) { s.unanswered.Store(0) }
+
+// onPing has the peer answered, the last of its pings if there are several (RFC 6455,
+// §5.5.3); false: by nobody else.
+func (s *session) onPing(_ context.Context, payload []byte) bool {
+	pong := append([]byte{}, payload...) // an empty one is to be sent, too
+	s.mu.Lock()
+	s.pong = pong
+	s.mu.Unlock()
+	s.stir()
+	return false
+}
+
+// gatherControl adds what is due of both.
+func (s *session) gatherControl(out *outbox) {
+	s.mu.Lock()
+	pinging, pong := s.pinging, s.pong
+	s.pinging, s.pong = false, nil
+	s.mu.Unlock()
+	if pong != nil {
+		out.control(finalPong, pong)
+	}
+	if pinging {
+		out.control(finalPing, nil)
+	}
+}
