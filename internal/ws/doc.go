@@ -5,13 +5,20 @@
 // Invariants:
 //   - A request that is wrong is answered before the upgrade, by the error that
 //     ServeSink, ServeReader and ServeBroadcast return: nothing has been written then.
-//   - Two goroutines a socket: one reads commands, another writes frames; the
-//     handler has returned by then. Nobody else writes, save for pings, pongs and
-//     the close handshake (wire.go). A third lives while commands that publish are
-//     under way (publisher.go).
+//   - Who has a session's pen writes its frames, pings and pongs among them: its pump,
+//     for a turn, which never waits for a connection (turn.go); or a goroutine that
+//     waits for what the connection did not take at once, and for the parting. Until
+//     that is done nothing else is taken from the source. Only the close handshake is
+//     written by coder/websocket (wire.go).
+//   - A source never blocks, and stirs its session when there is something to tell.
+//     Whoever changes what there is to write stirs, too, so that no turn is missed.
 //   - What waits for one socket is bounded; a socket that takes nothing is ended
 //     after the write timeout and costs nobody else anything.
+//   - A panic in a turn, or while commands are read, ends that socket and nothing else.
 //
-// Besides, one goroutine per Server looks after all sockets (keeper.go). All are
-// waited for by Server.Close.
+// Goroutines, all waited for by Server.Close: one per core, which writes the frames of
+// its share of the sockets (pump.go); one that looks after all sockets (keeper.go); one
+// per socket, which reads commands, as the handler returns after the upgrade; another
+// of a socket while its frames wait to be taken, and one while commands that publish
+// are under way (publisher.go).
 package ws
