@@ -9,14 +9,18 @@
 //     no client has a blocking read of its own.
 //   - A write is sent once. A lost answer is CodeUnconfirmed, never a retry.
 //   - Nothing here waits for a socket: consumers and subscribers take what is
-//     theirs, and who doesn't take is not read for.
+//     theirs, and who doesn't take is not read for. That there is something they hear
+//     from a channel, or by a call (Wake), which is made under locks and must not block.
+//   - A gap is told where messages may be missing, in its place, and ends nobody. What
+//     was told as lost is not delivered afterwards.
 //
 // Goroutines, all waited for by Broker.Close: one per lane (lane.go), which
 // commits what many callers want in one pipeline; one per sink in use (sink.go),
 // which owns all of that sink's state; one per stream that readers follow
-// (tail.go), and while a stream is looked at for new readers (looks.go); the pub/sub receiver and the writer beside it (live.go); its
-// probe (probe.go); the marks behind broadcast messages (marks.go); the telling of who
-// listens (occupancy.go); the bell ringer (bell.go); the heartbeat (hubs.go); the poll (poll.go); the
-// housekeeping of sinks (keep.go) and of streams (retention.go); and, until that is
-// done, the making of declared streams (declare.go).
+// (tail.go), and while a stream is looked at for new readers (looks.go); the pub/sub
+// receiver and the writer beside it, which pings, too (live.go); its probe (probe.go);
+// the marks behind broadcast messages (marks.go); the telling of who listens
+// (occupancy.go); the bell ringer (bell.go); the heartbeat (hubs.go); the poll
+// (poll.go); the housekeeping of sinks (keep.go) and of streams (retention.go); and,
+// until that is done, the making of declared streams (declare.go).
 package broker
