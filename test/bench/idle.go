@@ -19,7 +19,7 @@ func idle(sockets int) probe {
 		}
 		m := &memory{Sockets: int64(n)}
 		var err error
-		if m.Alone, err = settledBytes(ctx, r.hub.pid()); err != nil {
+		if m.Alone, err = r.settled(ctx); err != nil {
 			return sample{}, err
 		}
 		before := r.mark(r.hub.pid(), 0)
@@ -50,7 +50,7 @@ func (r *rig) visit(ctx context.Context, n int, do func(sockets []*socket, chann
 
 // stay reads the memory while the sockets are there, and makes sure that they work.
 func (r *rig) stay(ctx context.Context, m *memory, sockets []*socket, channel string) (err error) {
-	if m.Idle, err = settledBytes(ctx, r.hub.pid()); err != nil {
+	if m.Idle, err = r.settled(ctx); err != nil {
 		return err
 	}
 	conn, err := dialHTTP(ctx, r.addr)
@@ -72,8 +72,13 @@ func (r *rig) stay(ctx context.Context, m *memory, sockets []*socket, channel st
 			return fmt.Errorf("one message was published, %d came", came)
 		}
 	}
-	m.Used, err = settledBytes(ctx, r.hub.pid())
+	m.Used, err = r.settled(ctx)
 	return err
+}
+
+// settled is the memory of the hub once it is at rest.
+func (r *rig) settled(ctx context.Context) (int64, error) {
+	return settledBytes(ctx, r.hub.pid(), min(5*time.Second, 2*r.opts.duration))
 }
 
 // givenBack reads the memory once nine tenths of what the sockets had are free, or

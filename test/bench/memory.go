@@ -39,10 +39,11 @@ func residentBytes(pid int) (int64, error) {
 // lookEvery is how often memory is read while it settles.
 const lookEvery = 200 * time.Millisecond
 
-// settledBytes reads memory until six readings in a row, those of one second, lie
-// within 1 % of each other.
-func settledBytes(ctx context.Context, pid int) (int64, error) {
-	const still, limit = 6, 15 * time.Second
+// settledBytes reads memory until all readings of a while lie within 1 % of each
+// other. A hub gives back what it does not need once it has been quiet for 2 to 4 s.
+func settledBytes(ctx context.Context, pid int, while time.Duration) (int64, error) {
+	const limit = 30 * time.Second
+	still := int(while/lookEvery) + 1
 	var least, most int64
 	n := 0
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
