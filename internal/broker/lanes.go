@@ -17,11 +17,14 @@ type lanes struct {
 	byShard map[string]*lane
 	closed  bool
 
-	wg sync.WaitGroup
+	timers sync.Pool // of callers that wait: each publish has one
+	wg     sync.WaitGroup
 }
 
 func newLanes(client redis.UniversalClient, pinned bool) *lanes {
-	return &lanes{client: client, pinned: pinned, byShard: map[string]*lane{}}
+	ls := &lanes{client: client, pinned: pinned, byShard: map[string]*lane{}}
+	ls.timers.New = func() any { return time.NewTimer(answerTimeout) }
+	return ls
 }
 
 // submit queues o for the shard of key and returns at once; an error means it
@@ -90,8 +93,12 @@ func (ls *lanes) do(ctx context.Context, key string, o *op) error {
 		}
 		close(done)
 	}
-	timer := time.NewTimer(answerTimeout)
-	defer timer.Stop()
+	timer, _ := ls.timers.Get().(*time.Timer)
+	timer.Reset(answerTimeout)
+	defer func() {
+		timer.Stop() // a timer that was stopped has nothing in its channel
+		ls.timers.Put(timer)
+	}()
 	if err := ls.submit(ctx, key, o); err != nil {
 		return err
 	}

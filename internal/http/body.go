@@ -36,7 +36,7 @@ func (h *handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	if !saysJSON(mediaType(r)) {
 		return nil, unsupported(r, hub.JSONType)
 	}
-	return h.read(w, r, hub.TooLargeBody(h.Limits))
+	return h.read(w, r, hub.TooLargeBody)
 }
 
 // saysJSON says whether a body of this media type is read as JSON. curl -d says
@@ -65,23 +65,29 @@ func unsupported(r *http.Request, read string) error {
 
 // read reads a body of at most so many bytes as one request may have; tooLarge is
 // the answer to a larger one.
-func (h *handler) read(w http.ResponseWriter, r *http.Request, tooLarge *hub.Error) ([]byte, error) {
-	most := int64(h.Limits.BatchBytes)
-	if r.ContentLength > most {
-		drain(r, most)
-		return nil, tooLarge
-	}
-	body := http.MaxBytesReader(w, r.Body, most)
-	var buffer bytes.Buffer
+func (h *handler) read(w http.ResponseWriter, r *http.Request, tooLarge func(hub.Limits) *hub.Error) ([]byte, error) {
 	const trusted = 64 << 10 // of what a client says is to come
-	buffer.Grow(int(min(max(r.ContentLength, 0)+bytes.MinRead, trusted)))
-	_, err := buffer.ReadFrom(body)
-	data := buffer.Bytes()
+	most := int64(h.Limits.BatchBytes)
+	var data []byte
+	var err error
+	switch n := r.ContentLength; {
+	case n > most:
+		drain(r, most)
+		return nil, tooLarge(h.Limits)
+	case n >= 0 && n <= trusted:
+		data = make([]byte, n)
+		_, err = io.ReadFull(r.Body, data)
+	default:
+		var buffer bytes.Buffer
+		buffer.Grow(int(min(max(n, 0)+bytes.MinRead, trusted)))
+		_, err = buffer.ReadFrom(http.MaxBytesReader(w, r.Body, most))
+		data = buffer.Bytes()
+	}
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
 		drain(r, most)
-		return nil, tooLarge
+		return nil, tooLarge(h.Limits)
 	case err != nil:
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")
 	}

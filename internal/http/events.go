@@ -51,9 +51,9 @@ func (h *handler) readEvents(w http.ResponseWriter, r *http.Request, to hub.Targ
 	if b.form, err = formOf(r); err != nil {
 		return b, err
 	}
-	tooLarge := hub.TooLargeBody(h.Limits)
+	tooLarge := hub.TooLargeBody
 	if b.form == formBinaryCloudEvent {
-		tooLarge = hub.TooLargePayload(h.Limits)
+		tooLarge = hub.TooLargePayload
 	}
 	body, err := h.read(w, r, tooLarge)
 	if err != nil {

@@ -2,7 +2,6 @@ package http
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -28,19 +29,29 @@ func plainPath(next http.Handler) http.Handler {
 	})
 }
 
+// requestIDHeader has the id of a request: its answer's, and afterwards its own, too.
+const requestIDHeader = "X-Request-Id"
+
 // requestID gives every request an id: the caller's X-Request-Id when it is
-// plain, or a new one.
+// plain, or a new one, that begins as all of this server's do.
 func requestID(next http.Handler) http.Handler {
+	var requests atomic.Uint64
+	server := strings.ReplaceAll(uuid.NewString(), "-", "")[:16] + "-"
+	nosniff := []string{"nosniff"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get("X-Request-Id")
-		if !plainID(id) {
-			id = uuid.NewString()
+		id := r.Header[requestIDHeader]
+		if len(id) != 1 || !plainID(id[0]) {
+			id = []string{server + strconv.FormatUint(requests.Add(1), 10)}
+			r.Header[requestIDHeader] = id // a context would copy the request
 		}
-		w.Header().Set("X-Request-Id", id)
-		w.Header().Set("X-Content-Type-Options", "nosniff") // no answer is a page
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		header := w.Header()
+		header[requestIDHeader] = id
+		header["X-Content-Type-Options"] = nosniff // no answer is a page
+		next.ServeHTTP(w, r)
 	})
 }
+
+func requestIDOf(r *http.Request) string { return r.Header.Get(requestIDHeader) }
 
 func plainID(id string) bool {
 	if id == "" || len(id) > 64 {
@@ -112,7 +123,7 @@ func (h *handler) rescue(next http.Handler) http.Handler {
 			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(cause) // net/http's own way to drop a connection
 			}
-			h.Log.Error("a handler panicked", slog.String("request_id", requestIDOf(r.Context())),
+			h.Log.Error("a handler panicked", slog.String("request_id", requestIDOf(r)),
 				slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 			if rec, ok := w.(*recorder); ok && rec.status == 0 && !rec.hijacked {
 				h.problem(w, r, fmt.Errorf("panic: %v", cause))

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
@@ -27,7 +26,7 @@ type problem struct {
 func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	e := hub.AsError(err)
 	status := e.Code.Status()
-	id := requestIDOf(r.Context())
+	id := requestIDOf(r)
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", r.Method),
 			slog.String("path", clip(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err))
@@ -75,9 +74,3 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-type requestIDKey struct{}
-
-func requestIDOf(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}

@@ -42,7 +42,7 @@ func (h *handler) publishRaw(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	payload, err := h.read(w, r, hub.TooLargePayload(h.Limits))
+	payload, err := h.read(w, r, hub.TooLargePayload)
 	if err != nil {
 		return err
 	}

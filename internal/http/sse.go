@@ -1,7 +1,6 @@
 package http
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -125,17 +124,17 @@ func (s *feeds) serve(w http.ResponseWriter, r *http.Request, name string, f fee
 	boundSendBuffer(r.Context(), s.SendBuffer)
 	out := &sseWriter{w: w, conn: http.NewResponseController(w), limit: s.WriteLimit, buffers: s.buffers[name]}
 	if out.write([]byte(comment)) == nil {
-		s.show(r.Context(), out, f)
+		s.show(r, out, f)
 	}
 }
 
 // show writes what the feed tells, a word at its end, and a comment when there
 // was nothing for a while. Whoever is sent away has been told a place first.
-func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
+func (s *feeds) show(r *http.Request, out *sseWriter, f feed) {
 	silence := time.NewTicker(heartbeat)
 	defer silence.Stop()
 	for {
-		wrote, err := s.tell(ctx, out, f)
+		wrote, err := s.tell(r, out, f)
 		if err != nil {
 			return
 		}
@@ -154,14 +153,14 @@ func (s *feeds) show(ctx context.Context, out *sseWriter, f feed) {
 				return
 			}
 		case <-s.serving.Done():
-		case <-ctx.Done():
+		case <-r.Context().Done():
 			return
 		}
 	}
 }
 
 // tell writes at once what is there. An error ends the stream.
-func (s *feeds) tell(ctx context.Context, out *sseWriter, f feed) (wrote bool, err error) {
+func (s *feeds) tell(r *http.Request, out *sseWriter, f feed) (wrote bool, err error) {
 	buffer, _ := out.buffers.pool.Get().(*[]byte)
 	text := (*buffer)[:0]
 	for more := true; more && err == nil; {
@@ -170,7 +169,7 @@ func (s *feeds) tell(ctx context.Context, out *sseWriter, f feed) (wrote bool, e
 		more = len(text) > before && len(text) < gathered
 	}
 	if err != nil {
-		text = appendError(text, s.failed(ctx, err))
+		text = appendError(text, s.failed(r, err))
 	}
 	wrote = len(text) > 0
 	if wrote {
@@ -186,10 +185,10 @@ func (s *feeds) tell(ctx context.Context, out *sseWriter, f feed) (wrote bool, e
 }
 
 // failed is the error that ended a feed; the log has what the client is not told.
-func (s *feeds) failed(ctx context.Context, err error) *hub.Error {
+func (s *feeds) failed(r *http.Request, err error) *hub.Error {
 	known := hub.AsError(err)
 	if known.Code == hub.CodeInternal {
-		s.Log.ErrorContext(ctx, "an event stream failed", slog.String("request_id", requestIDOf(ctx)), slog.Any("error", err))
+		s.Log.ErrorContext(r.Context(), "an event stream failed", slog.String("request_id", requestIDOf(r)), slog.Any("error", err))
 	}
 	return known
 }

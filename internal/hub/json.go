@@ -121,13 +121,28 @@ func EachElement(b []byte, yield func(value []byte)) {
 	}
 }
 
+// memberNames are those that come all the time.
+var memberNames = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{
+		"type", "topic", "key", "data", "data_base64", "content_type", "headers", "idempotency_key",
+		"stream", "channel", "events", "ref", "ids", "id", "attempt", "up_to",
+	} {
+		names[name] = name
+	}
+	return names
+}()
+
 // EachMember calls yield with every name (decoded) and value of the valid JSON
 // object b.
 func EachMember(b []byte, yield func(name string, value []byte)) {
 	i := skipSpace(b, skipSpace(b, 0)+1)
 	for b[i] != '}' {
 		end := scanString(b, i)
-		name := Unquote(b[i:end])
+		name, ok := memberNames[string(b[i+1:end-1])] // no garbage
+		if !ok {
+			name = Unquote(b[i:end])
+		}
 		i = skipSpace(b, skipSpace(b, end)+1)
 		end = scanValue(b, i)
 		yield(name, b[i:end])

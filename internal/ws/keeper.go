@@ -44,6 +44,6 @@ func (s *Server) look(sess *session, now time.Time) {
 		}
 	case now.Sub(sess.lastPing) >= s.opts.PingEvery:
 		sess.lastPing = now
-		sess.ping(now)
+		sess.ping()
 	}
 }

@@ -8,9 +8,8 @@ import (
 // Pings and pongs go out between other frames, by who writes those. coder/websocket
 // would wait for the connection, and end it after 5 s.
 
-// ping asks the peer for a sign of life.
-func (s *session) ping(now time.Time) {
-	s.unanswered.Store(now.UnixNano())
+// ping has the peer asked for a sign of life.
+func (s *session) ping() {
 	s.mu.Lock()
 	s.pinging = true
 	s.mu.Unlock()
@@ -41,5 +40,6 @@ func (s *session) gatherControl(out *outbox) {
 	}
 	if pinging {
 		out.control(finalPing, nil)
+		s.unanswered.Store(time.Now().UnixNano())
 	}
 }

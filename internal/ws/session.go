@@ -114,7 +114,7 @@ func (s *session) reply(frame []byte) {
 	s.stir()
 }
 
-// end has the writer close the socket after what is queued; err is told to the
+// end has the socket closed after what is queued; err is told to the
 // client first. Only the first call counts.
 func (s *session) end(code websocket.StatusCode, err *hub.Error) {
 	s.mu.Lock()

@@ -11,8 +11,7 @@ import (
 )
 
 // wire is the connection under a WebSocket. coder/websocket has the handshake, the
-// reading, pings, pongs and the close; data frames a session writes by itself, several
-// at once.
+// reading and the close; all other frames a session writes by itself, several at once.
 type wire struct {
 	net.Conn
 	early []byte // of the client's, read with its request
