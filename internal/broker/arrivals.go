@@ -15,6 +15,7 @@ type arrivals struct {
 // arrival is what has come from one hub.
 type arrival struct {
 	epoch, last uint64
+	met         uint64 // messages up to this were before it was heard of: they are no late ones
 	at          time.Time
 }
 
@@ -49,12 +50,14 @@ func (a *arrivals) follow(s stamp, message bool, heard time.Time) (missing uint6
 	case known == nil:
 		known = a.meet(s.hub)
 		// What was before this hub listened cannot be missing.
-		known.last = before
+		known.last, known.met = before, before
 		if heard.Sub(a.since)-transit > s.age {
-			known.last = 0
+			known.last, known.met = 0, 0
 		}
 	case s.epoch > known.epoch:
-		known.last = 0
+		known.last, known.met = 0, 0
+	case s.epoch == known.epoch && s.n <= known.met:
+		return 0, false
 	case s.epoch < known.epoch, message && s.n <= known.last:
 		return 0, message
 	}

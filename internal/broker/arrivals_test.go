@@ -44,7 +44,8 @@ func TestWhatIsMissingIsNoticedOnce(t *testing.T) {
 		"counted anew":                     {message(5, 0), anew(message(1, 0)), anew(message(2, 0)), late(message(6, 0)), mark(9, 0)},
 		"counted anew, the first are lost": {message(5, 0), anew(message(3, 2)), anew(mark(3, 0))},
 		"not counted":                      {message(5, 0), message(0, 0), message(6, 0)},
-		"again":                            {message(5, 0), late(message(4, 0)), late(message(5, 0)), message(6, 0)},
+		"before the first that was heard":  {message(6, 0), message(5, 0), message(7, 0), late(message(7, 0))},
+		"again":                            {message(5, 0), message(6, 0), late(message(5, 0)), late(message(6, 0)), message(7, 0)},
 	} {
 		now := time.Now()
 		var a arrivals

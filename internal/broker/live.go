@@ -25,6 +25,7 @@ type live struct {
 	channels map[string]*subscription // desired state
 	dirty    map[string]struct{}      // channels of which the connection may have to be told
 	awaited  int                      // confirmations to come, of all
+	asked    time.Time                // when they were asked for
 	conn     *redis.PubSub            // nil while there is none
 
 	changed chan struct{} // one slot: desired state differs from what was sent
@@ -103,7 +104,11 @@ func (l *live) write(ctx context.Context) {
 		}
 		conn, on, off := l.changes()
 		var err error
-		if conn != nil && ping {
+		switch {
+		case conn == nil || !ping:
+		case l.unconfirmed():
+			err = errUnconfirmed
+		default:
 			err = conn.Ping(ctx, strconv.FormatInt(time.Now().UnixNano(), 10))
 		}
 		if len(on) > 0 && err == nil {
@@ -156,7 +161,7 @@ func (l *live) changes() (conn *redis.PubSub, on, off []string) {
 		}
 		take(channel)
 	}
-	l.awaited = len(on)
+	l.awaited, l.asked = len(on), time.Now()
 	if len(l.dirty) > 0 && l.awaited == 0 {
 		wake(l.changed)
 	}
@@ -267,13 +272,13 @@ func (l *live) confirm(channel string) error {
 		s.open = false
 		close(s.confirmed)
 	}
+	heard, again := s.heard, s.before
+	s.before = true // also where nobody is there now: who comes before it is given up hears at once
 	if !s.wanted {
 		l.drop(channel, s)
 		l.mu.Unlock()
 		return nil
 	}
-	heard, again := s.heard, s.before
-	s.before = true
 	l.mu.Unlock()
 	heard(again)
 	return nil
@@ -281,6 +286,16 @@ func (l *live) confirm(channel string) error {
 
 // silence is how long nothing has come over the connection, or how old it is.
 func (l *live) silence() time.Duration { return time.Since(time.Unix(0, l.heard.Load())) }
+
+var errUnconfirmed = errors.New("a subscription was not confirmed")
+
+// unconfirmed says whether confirmations are missing that should have been before the
+// answer of a ping: Redis answers in order.
+func (l *live) unconfirmed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.awaited > 0 && l.pinged().After(l.asked)
+}
 
 // pinged is when the last ping was sent that was answered.
 func (l *live) pinged() time.Time { return time.Unix(0, l.pings.Load()) }

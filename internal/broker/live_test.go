@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -114,5 +115,44 @@ func TestManyChannelsAreSubscribedToInPieces(t *testing.T) {
 		if want == piece && len(l.changed) == 0 {
 			t.Fatal("the writer is not told to go on")
 		}
+	}
+}
+
+// TestWhoComesBeforeAChannelIsGivenUpIsToldOfAGap: its confirmation came while nobody
+// was there.
+func TestWhoComesBeforeAChannelIsGivenUpIsToldOfAGap(t *testing.T) {
+	t.Parallel()
+	l := newLiveRig(t)
+	l.subscribe("room", nil)
+	l.subscribe("other", func(bool) {})
+	l.changes()
+	l.unsubscribe("room")
+	confirms(t, l)
+	l.subscribe("room", nil)
+	if err := l.confirm("other"); err != nil {
+		t.Fatal(err)
+	}
+	l.lose()
+	l.dial(t.Context())
+	l.changes()
+	if !confirms(t, l) {
+		t.Error("the connection was made anew, and no gap is told")
+	}
+}
+
+func TestConfirmationThatNeverComesEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	l := newLiveRig(t)
+	l.subscribe("room", func(bool) {})
+	l.changes()
+	if l.unconfirmed() {
+		t.Error("it is missed at once")
+	}
+	l.pings.Store(time.Now().Add(time.Second).UnixNano()) // a ping that was sent later is answered
+	if !l.unconfirmed() {
+		t.Error("it is not missed")
+	}
+	if err := l.confirm("room"); err != nil || l.unconfirmed() {
+		t.Errorf("it is missed after it came (%v)", err)
 	}
 }

@@ -59,6 +59,7 @@ func (b *Broker) tellOccupancy(ctx context.Context, o *occupancy, changed map[st
 		keys := b.keys.occupancy(b.name)
 		cmd := occupyScript.call(keys, args...)
 		if b.work(ctx, keys[0], cmd) != nil || cmd.Val() != int64(1) {
+			o.last = 0
 			return false
 		}
 		o.last = o.sent

@@ -79,8 +79,8 @@ func (r *reader) Take(limit int) (hub.Reading, error) {
 		}
 	}
 	r.mu.Unlock()
-	if k.more {
-		r.ready.give()
+	if nothing := len(k.reading.Events)+len(k.reading.Gaps) == 0; k.more && (nothing || r.ready.call == nil) {
+		r.ready.give() // a pump asks for more by itself, when others have had their turn
 	}
 	if n := len(k.reading.Events); n > 0 {
 		r.readers.broker.metrics.delivered.WithLabelValues("reader").Add(float64(n))

@@ -11,6 +11,7 @@ import (
 type cast struct {
 	messages []*hub.Message
 	buf      []byte
+	lent     bool // somebody has buf for longer
 }
 
 // of returns the frames of these messages, which are good until it is called again.
@@ -20,6 +21,9 @@ func (c *cast) of(messages []*hub.Message) []byte {
 	}
 	clear(c.messages)
 	c.messages = append(c.messages[:0], messages...)
+	if c.lent {
+		c.buf, c.lent = nil, false
+	}
 	out := outbox{buf: c.buf[:0]}
 	out.addMessages(messages)
 	c.buf = out.buf

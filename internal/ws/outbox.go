@@ -96,12 +96,17 @@ func (o *outbox) frames() []byte {
 // keptBytes bounds the buffer that is kept for later turns: a larger one is rare.
 const keptBytes = 2 * frameBytes
 
+// sharedBytes is how much is worth sharing, in place of a copy for each slow client.
+const sharedBytes = 16 << 10
+
 // clear empties it. It returns the frames from a place on, for the caller to keep.
 func (o *outbox) clear(from int) (rest []byte) {
 	rest = o.frames()[from:]
 	switch {
 	case len(rest) == 0:
 		rest = nil
+	case o.borrowed != nil && len(rest) > sharedBytes:
+		o.cast.lent = true // many may be slow to take the same
 	case o.borrowed == nil && len(rest) > cap(o.buf)/2:
 		o.buf = nil // it goes with them
 	default:
@@ -126,6 +131,7 @@ func (o *outbox) control(opcode byte, payload []byte) {
 // Server frames are neither masked nor in fragments (RFC 6455, §5.2).
 const (
 	finalText   = 0x81
+	finalClose  = 0x88
 	finalPing   = 0x89
 	finalPong   = 0x8a
 	shortHeader = 2  // up to 125 bytes

@@ -18,6 +18,13 @@ func (s *session) ping() {
 
 func (s *session) onPong(context.Context, []byte) { s.unanswered.Store(0) }
 
+// stillUnanswered gives the peer more time for its pong.
+func (s *session) stillUnanswered() {
+	if since := s.unanswered.Load(); since != 0 {
+		s.unanswered.CompareAndSwap(since, time.Now().UnixNano())
+	}
+}
+
 // onPing has the peer answered, the last of its pings if there are several (RFC 6455,
 // §5.5.3); false: by nobody else.
 func (s *session) onPing(_ context.Context, payload []byte) bool {

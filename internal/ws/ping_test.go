@@ -96,3 +96,29 @@ func TestSocketThatAnswersPingsStays(t *testing.T) {
 		t.Errorf("got %s", frame)
 	}
 }
+
+// TestPeerThatTakesALargeFrameSlowlyMayAnswerBehindIt: the ping is on its way to it
+// while the kernel has all.
+func TestPeerThatTakesALargeFrameSlowlyMayAnswerBehindIt(t *testing.T) {
+	t.Parallel()
+	large := message("room", `"`+strings.Repeat("x", 3<<20)+`"`)
+	s := newService(t, &fakeBroker{subscription: newFakeSubscription(large)}, Options{WriteLimit: 500 * time.Millisecond, PingEvery: 500 * time.Millisecond})
+	conn := s.raw(broadcastPath)
+	if err := conn.(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	part := make([]byte, 64<<10)
+	for !bytes.HasSuffix(got, []byte{finalPing, 0}) {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		n, err := conn.Read(part)
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", len(got), err)
+		}
+		got = append(got, part[:n]...)
+		<-time.After(time.Duration(n) * time.Second / (2 << 20)) // as a line of 2 MiB/s does
+	}
+	if !bytes.Contains(got, large.JSON) {
+		t.Error("the event did not come before the ping")
+	}
+}

@@ -10,8 +10,9 @@ import (
 // is one for each core: to wake a goroutine for each socket costs more than to write a
 // frame, and with 10,000 of them to be woken nobody else gets his turn for long.
 type pump struct {
-	mu    sync.Mutex // protects the field below
+	mu    sync.Mutex // protects the fields below
 	ready []*session // whose turn it is, none twice
+	later []*session // that have more to write, and had a turn: one of them after each round of the others
 
 	wake chan struct{} // one slot: there are some
 }
@@ -26,11 +27,39 @@ func newPump() *pump { return &pump{wake: make(chan struct{}, 1)} }
 func (p *pump) add(s *session) {
 	p.mu.Lock()
 	p.ready = append(p.ready, s)
-	first := len(p.ready) == 1
+	first := len(p.ready)+len(p.later) == 1
 	p.mu.Unlock()
 	if first {
 		poke(p.wake)
 	}
+}
+
+// addLater is for who has a long history to write: a bit of it at a time, so that
+// others need not wait for it.
+func (p *pump) addLater(s *session) {
+	p.mu.Lock()
+	p.later = append(p.later, s)
+	first := len(p.ready)+len(p.later) == 1
+	p.mu.Unlock()
+	if first {
+		poke(p.wake)
+	}
+}
+
+// round takes whose turn it is now, in place of a list that is done with; more: the
+// next round follows at once.
+func (p *pump) round(done []*session) (list []*session, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list, p.ready = p.ready, done[:0]
+	if len(p.later) > 0 {
+		list = append(list, p.later[0])
+		p.later[0] = nil
+		if p.later = p.later[1:]; len(p.later) == 0 {
+			p.later = nil
+		}
+	}
+	return list, len(p.later) > 0
 }
 
 func (p *pump) run(ctx context.Context) {
@@ -42,18 +71,21 @@ func (p *pump) run(ctx context.Context) {
 			return
 		case <-p.wake:
 		}
-		p.mu.Lock()
-		list, p.ready = p.ready, list[:0]
-		p.mu.Unlock()
-		for i, sess := range list {
-			sess.turn(out)
-			list[i] = nil // it may end before the next
-			if i%turnsInARow == turnsInARow-1 {
+		for more := true; more; {
+			list, more = p.round(list)
+			for i, sess := range list {
+				sess.turn(out)
+				list[i] = nil // it may end before the next
+				if i%turnsInARow == turnsInARow-1 {
+					runtime.Gosched()
+				}
+			}
+			if cap(list) > manyTurns {
+				list = nil
+			}
+			if more {
 				runtime.Gosched()
 			}
-		}
-		if cap(list) > manyTurns {
-			list = nil
 		}
 	}
 }

@@ -171,7 +171,6 @@ func (s *Server) abandon(sess *session, src source) {
 func (s *Server) rescue(sess *session) {
 	if cause := recover(); cause != nil {
 		s.panicked(sess, cause)
-		sess.kill()
 	}
 }
 

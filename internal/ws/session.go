@@ -93,7 +93,11 @@ func (s *session) start(conn *websocket.Conn, ready []byte, src source) {
 
 // run serves a socket until either side ends it. The caller's goroutine reads.
 func (s *session) run() {
+	defer s.finished() // also when a command panics
 	s.read()
+}
+
+func (s *session) finished() {
 	s.kill() // frees who writes
 	s.pen.Lock()
 	s.fallSilent()

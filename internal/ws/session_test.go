@@ -1,9 +1,12 @@
 package ws
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"eventhub/internal/hub"
 )
 
 func TestLargeAnswersThatNobodyTakesAreBounded(t *testing.T) {
@@ -33,4 +36,30 @@ func TestLargeAnswersThatNobodyTakesAreBounded(t *testing.T) {
 			t.Error("the socket has ended")
 		}
 	})
+}
+
+func TestPanicInACommandEndsTheSocketInOrder(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	sub := newFakeSubscription()
+	sub.adding = make(chan struct{})
+	close(sub.adding) // so that Subscribe panics
+	s := newService(t, &fakeBroker{subscription: sub, publish: func(context.Context, hub.Publication) (hub.Published, error) {
+		close(entered)
+		<-release
+		return hub.Published{}, nil
+	}}, Options{})
+	p := s.dial(broadcastPath).ready()
+	p.send(`{"type":"publish","stream":"orders","events":[{"data":1}]}`)
+	receive(t, entered, "the publish")
+	sess := only(s.server)
+	p.send(`{"type":"subscribe","channels":["x"]}`)
+	receive(t, sess.mute, "the end of writing")
+	select {
+	case <-sub.closed:
+		t.Error("the subscription is closed while a publish of the socket is under way")
+	default:
+	}
+	close(release)
+	receive(t, sub.closed, "the end of the subscription")
 }

@@ -33,8 +33,8 @@ func (s *session) turn(out *outbox) {
 	rest := out.clear(n)
 	if err == nil && rest == nil && parting == nil {
 		s.pen.Unlock()
-		if more {
-			s.stir()
+		if more && !s.queued.Swap(true) {
+			s.pump.addLater(s)
 		}
 		return
 	}
@@ -49,6 +49,7 @@ func (s *session) turn(out *outbox) {
 func (s *session) finish(rest []byte, held bool, err error, parting *ending) {
 	if err == nil && rest != nil {
 		err = s.wire.write(rest, held, func() { s.writing.Store(time.Now().UnixNano()) }) // the keeper ends it when nothing is taken
+		s.stillUnanswered()                                                               // the kernel has it, and a ping behind it, but perhaps not the peer
 		s.writing.Store(0)
 	}
 	switch {

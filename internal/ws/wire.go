@@ -16,7 +16,8 @@ type wire struct {
 	net.Conn
 	early []byte // of the client's, read with its request
 
-	mu sync.Mutex // held while whole frames are written: protects the fields below
+	mu     sync.Mutex // held while whole frames are written: protects the fields below
+	closed bool       // the close frame was written: no data follows (RFC 6455, §5.5.1)
 
 	// What one attempt to write works on; made once, as it would else be garbage.
 	raw     syscall.RawConn // nil where the connection is not the kernel's
@@ -43,6 +44,10 @@ func newWire(conn net.Conn) *wire {
 func (w *wire) try(frames []byte) (n int, held bool, err error) {
 	if len(frames) == 0 || w.raw == nil || !w.mu.TryLock() {
 		return 0, false, nil
+	}
+	if w.closed {
+		w.mu.Unlock()
+		return 0, false, net.ErrClosed
 	}
 	w.frames = frames
 	err = w.raw.Write(w.attempt)
@@ -76,6 +81,9 @@ func (w *wire) write(frames []byte, held bool, begun func()) error {
 		w.mu.Lock()
 	}
 	defer w.mu.Unlock()
+	if w.closed {
+		return net.ErrClosed
+	}
 	for piece := range slices.Chunk(frames, writePiece) {
 		begun()
 		if _, err := w.Conn.Write(piece); err != nil {
@@ -100,6 +108,7 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) Write(frames []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = w.closed || frames[0] == finalClose
 	return w.Conn.Write(frames)
 }
 

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -65,5 +66,46 @@ func TestWhatCameWithTheRequestIsReadFirst(t *testing.T) {
 	text := make([]byte, len("early late"))
 	if _, err := io.ReadFull(w, text); err != nil || string(text) != "early late" {
 		t.Errorf("it reads %q (%v)", text, err)
+	}
+}
+
+func TestNoDataFollowsTheCloseFrame(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	w := newWire(conn)
+	if n, held, err := w.try([]byte("data")); n != 4 || held || err != nil {
+		t.Fatalf("%d bytes were written (held %t, %v)", n, held, err)
+	}
+	if _, err := w.Write([]byte{finalClose, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if n, held, err := w.try([]byte("data")); n != 0 || held || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%d bytes were written behind it (held %t, %v)", n, held, err)
+	}
+	if err := w.write([]byte("data"), false, func() {}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("what waited for it was written (%v)", err)
+	}
+}
+
+func TestWhatTheConnectionDoesNotTakeIsLeft(t *testing.T) {
+	t.Parallel()
+	client, conn := net.Pipe() // is not the kernel's
+	defer func() { _ = client.Close() }()
+	if n, held, err := newWire(conn).try([]byte("data")); n != 0 || held || err != nil {
+		t.Errorf("%d bytes were written (held %t, %v)", n, held, err)
 	}
 }
