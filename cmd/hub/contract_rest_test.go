@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/getkin/kin-openapi/openapi3"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventhub/internal/hub"
 	"eventhub/internal/redistest"
@@ -537,12 +538,32 @@ func contractEverything(status int, exceptions map[string]int, held [2]string, d
 	return asked
 }
 
+// awaitHeartbeats waits until the only hub there is has sent two.
+func awaitHeartbeats(t *testing.T, redis *goredis.Client) {
+	t.Helper()
+	first := 0.0
+	eventually(t, func() string {
+		hubs, err := redis.ZRangeWithScores(t.Context(), "hub:hubs", 0, -1).Result()
+		switch {
+		case err != nil || len(hubs) == 0:
+			return fmt.Sprintf("no hub is listed (%v)", err)
+		case first == 0:
+			first = hubs[0].Score
+		}
+		if hubs[0].Score == first {
+			return "the hub has sent no other heartbeat"
+		}
+		return ""
+	})
+}
+
 func (c *contract) redisGone(t *testing.T) {
 	redis := redistest.Start(t)
 	proxy := redistest.NewProxy(t, redis.Addr())
 	h := startHub(t, "HUB_REDIS_URL="+proxy.URL())
 	eventually(t, func() string { return notReady(h) })
-	h.publish("orders", `{"data":1}`) // the next is added by XADD
+	awaitHeartbeats(t, redis.Client(t)) // with its first, a hub forgets what it knows of streams
+	h.publish("orders", `{"data":1}`)   // the next is added by XADD
 	proxy.DropReplies(1, "XADD")
 	c.run(t, h, []contractCase{
 		{name: "its answer lost", request: "POST /v1/streams/orders/events", body: `{"data":1}`, code: hub.CodeUnconfirmed},
