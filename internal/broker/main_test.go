@@ -2,9 +2,11 @@ package broker_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"eventhub/internal/broker"
@@ -71,4 +73,23 @@ func code(err error) hub.Code {
 		return ""
 	}
 	return hub.AsError(err).Code
+}
+
+// awaitHeartbeats waits until the only hub there is has sent two.
+func awaitHeartbeats(t *testing.T, client *goredis.Client) {
+	t.Helper()
+	first := 0.0
+	eventually(t, func() string {
+		hubs, err := client.ZRangeWithScores(t.Context(), "hub:hubs", 0, -1).Result()
+		switch {
+		case err != nil || len(hubs) == 0:
+			return fmt.Sprintf("no hub is listed (%v)", err)
+		case first == 0:
+			first = hubs[0].Score
+		}
+		if hubs[0].Score == first {
+			return "the hub has sent no other heartbeat"
+		}
+		return ""
+	})
 }

@@ -104,6 +104,7 @@ func TestLostSinkIsStoredBeforeItsGroupIsMadeAgain(t *testing.T) {
 	b := startBroker(t, s.URL())
 	consumer := consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 20})
 	client := s.Client(t)
+	awaitHeartbeats(t, client) // with its first, a hub makes sure of what its sinks have
 	pipe := client.TxPipeline()
 	pipe.FlushAll(t.Context())
 	pipe.Set(t.Context(), "hub:sink:billing", "nothing that can be written to as a sink", 0)
