@@ -83,7 +83,7 @@ func (c *collector) release(ctx context.Context) {
 		case !quiet:
 			busy = true
 		}
-		before = read("/gc/heap/allocs:bytes")
+		before = allocated
 	}
 }
 

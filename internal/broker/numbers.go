@@ -92,12 +92,10 @@ func (n *numbers) tick() []string {
 }
 
 // again has a mark follow once more: the last one may not have come through.
-func (n *numbers) again(channels ...string) {
+func (n *numbers) again(channel string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, channel := range channels {
-		n.restless[channel] = struct{}{}
-	}
+	n.restless[channel] = struct{}{}
 }
 
 // allAgain is the same for everything that was sent lately.

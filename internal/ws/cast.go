@@ -34,14 +34,14 @@ func (c *cast) of(messages []*hub.Message) []byte {
 // gap stands between those before it and those behind.
 func (o *outbox) addMessages(messages []*hub.Message) {
 	for _, m := range messages {
-		if m.Gap != nil || !o.fits(len(m.JSON)) {
+		if m.Gap != nil {
+			o.text(gapFrame(*m.Gap))
+			continue
+		}
+		if !o.fits(len(m.JSON)) {
 			o.seal(nil)
 		}
-		if m.Gap == nil {
-			o.join(m.JSON)
-		} else {
-			o.text(gapFrame(*m.Gap))
-		}
+		o.join(m.JSON)
 	}
 	o.seal(nil)
 }

@@ -26,17 +26,21 @@ type outbox struct {
 	cast     cast
 }
 
-// text adds a frame.
-func (o *outbox) text(payload []byte) {
-	o.close()
-	o.begin()
+// text adds a text frame.
+func (o *outbox) text(payload []byte) { o.add(finalText, payload) }
+
+// add adds a frame of its own, behind the events frame if there is one. A control
+// frame has at most 125 bytes.
+func (o *outbox) add(opcode byte, payload []byte) {
+	o.seal(nil)
+	o.begin(opcode)
 	o.buf = append(o.buf, payload...)
 	o.close()
 }
 
-// add adds an event's JSON to the events frame, by way of appendEvent. One that would
+// put adds an event's JSON to the events frame, by way of appendEvent. One that would
 // make the frame too large begins the next.
-func (o *outbox) add(appendEvent func(dst []byte) []byte) {
+func (o *outbox) put(appendEvent func(dst []byte) []byte) {
 	o.next()
 	at, first := len(o.buf), len(o.buf) == o.open+len(eventsHead)
 	o.buf = appendEvent(o.buf)
@@ -63,7 +67,7 @@ func (o *outbox) join(event []byte) {
 // next makes room for one more event.
 func (o *outbox) next() {
 	if o.open == 0 {
-		o.begin()
+		o.begin(finalText)
 		o.buf = append(o.buf, eventsHead...)
 	} else {
 		o.buf = append(o.buf, ',')
@@ -119,15 +123,6 @@ func (o *outbox) clear(from int) (rest []byte) {
 	return rest
 }
 
-// control adds a control frame, of at most 125 bytes.
-func (o *outbox) control(opcode byte, payload []byte) {
-	o.seal(nil)
-	o.begin()
-	o.buf[len(o.buf)-midHeader] = opcode
-	o.buf = append(o.buf, payload...)
-	o.close()
-}
-
 // Server frames are neither masked nor in fragments (RFC 6455, §5.2).
 const (
 	finalText   = 0x81
@@ -140,8 +135,8 @@ const (
 )
 
 // begin begins a frame, with the header of most frames.
-func (o *outbox) begin() {
-	o.buf = append(o.buf, finalText, 0, 0, 0)
+func (o *outbox) begin(opcode byte) {
+	o.buf = append(o.buf, opcode, 0, 0, 0)
 	o.open = len(o.buf)
 }
 

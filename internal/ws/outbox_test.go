@@ -123,7 +123,7 @@ func join(t *testing.T, sizes ...int) (frames []eventsFrame, bytes []int) {
 		event := fmt.Appendf(nil, `{"i":%d,"x":"`, i)
 		event = append(event, strings.Repeat("x", max(size-len(event)-2, 0))...)
 		event = append(event, `"}`...)
-		out.add(func(dst []byte) []byte { return append(dst, event...) })
+		out.put(func(dst []byte) []byte { return append(dst, event...) })
 	}
 	for _, payload := range payloads(t, out.frames()) {
 		var f eventsFrame

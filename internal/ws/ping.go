@@ -43,10 +43,10 @@ func (s *session) gatherControl(out *outbox) {
 	s.pinging, s.pong = false, nil
 	s.mu.Unlock()
 	if pong != nil {
-		out.control(finalPong, pong)
+		out.add(finalPong, pong)
 	}
 	if pinging {
-		out.control(finalPing, nil)
+		out.add(finalPing, nil)
 		s.unanswered.Store(time.Now().UnixNano())
 	}
 }

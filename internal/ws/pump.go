@@ -24,21 +24,15 @@ const turnsInARow = 32
 func newPump() *pump { return &pump{wake: make(chan struct{}, 1)} }
 
 // add does not block.
-func (p *pump) add(s *session) {
-	p.mu.Lock()
-	p.ready = append(p.ready, s)
-	first := len(p.ready)+len(p.later) == 1
-	p.mu.Unlock()
-	if first {
-		poke(p.wake)
-	}
-}
+func (p *pump) add(s *session) { p.put(&p.ready, s) }
 
 // addLater is for who has a long history to write: a bit of it at a time, so that
 // others need not wait for it.
-func (p *pump) addLater(s *session) {
+func (p *pump) addLater(s *session) { p.put(&p.later, s) }
+
+func (p *pump) put(list *[]*session, s *session) {
 	p.mu.Lock()
-	p.later = append(p.later, s)
+	*list = append(*list, s)
 	first := len(p.ready)+len(p.later) == 1
 	p.mu.Unlock()
 	if first {

@@ -91,7 +91,7 @@ func (s *sinkSource) frames(out *outbox) (more bool, err error) {
 		out.text(gapFrame(gap))
 	}
 	for i := range delivery.Events {
-		out.add(delivery.Events[i].AppendJSON)
+		out.put(delivery.Events[i].AppendJSON)
 	}
 	out.seal(nil)
 	return true, nil
