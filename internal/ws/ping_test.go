@@ -48,6 +48,20 @@ func TestPongWaitsBehindALargeFrame(t *testing.T) {
 	large := message("room", `"`+strings.Repeat("x", 8<<20)+`"`)
 	s := newService(t, &fakeBroker{subscription: newFakeSubscription(large)}, Options{WriteLimit: time.Minute})
 	conn := s.raw(broadcastPath)
+	var got []byte
+	part := make([]byte, 1<<20)
+	read := func(most int) {
+		t.Helper()
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		n, err := conn.Read(part[:most])
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", len(got), err)
+		}
+		got = append(got, part[:n]...)
+	}
+	for !bytes.Contains(got, []byte(eventsHead)) {
+		read(100) // the frame is under way
+	}
 	ping := []byte{0x89, 0x82, 0, 0, 0, 0, 'h', 'i'}
 	for range 2 {
 		if _, err := conn.Write(ping); err != nil {
@@ -55,15 +69,8 @@ func TestPongWaitsBehindALargeFrame(t *testing.T) {
 		}
 	}
 	<-time.After(5500 * time.Millisecond) // in which it takes nothing
-	var got []byte
-	part := make([]byte, 1<<20)
 	for !bytes.HasSuffix(got, []byte{0x8a, 2, 'h', 'i'}) {
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		n, err := conn.Read(part)
-		if err != nil {
-			t.Fatalf("after %d bytes: %v", len(got), err)
-		}
-		got = append(got, part[:n]...)
+		read(len(part))
 	}
 	if !bytes.Contains(got, large.JSON) {
 		t.Error("the event is not complete")
