@@ -144,6 +144,7 @@ func New(opts Options) (*Broker, error) {
 		return nil, err
 	}
 	b.publishing = newLanes(b.store.publish, false)
+	b.publishing.behind = b.standbys
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)

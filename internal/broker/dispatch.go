@@ -91,14 +91,8 @@ func (s *sink) flush(st *sinkStream, p plan) {
 	acks := s.takeAcks(st, o)
 	var read once
 	if len(p.shares) > 0 {
-		st.reading, st.unread = true, false
-		st.looks++
-		p.look = st.looks
-		args := []any{"xreadgroup", "group", s.name, p.holder, "count", p.events()}
-		if s.noAck() {
-			args = append(args, "noack")
-		}
-		read = command(append(args, "streams", st.log(), ">")...)
+		st.unread = false
+		read = s.read(st, &p)
 		o.cmds = append(o.cmds, read)
 		o.reply = p.events() * st.weight.average
 	}
@@ -114,10 +108,21 @@ func (s *sink) flush(st *sinkStream, p plan) {
 	})
 }
 
+// read begins a planned read.
+func (s *sink) read(st *sinkStream, p *plan) once {
+	st.reading = true
+	st.looks++
+	p.look = st.looks
+	args := append(make([]any, 0, 10), "xreadgroup", "group", s.name, p.holder, "count", p.events())
+	if s.noAck() {
+		args = append(args, "noack")
+	}
+	return command(append(args, "streams", st.log(), ">")...)
+}
+
 // onRead hands the events of a read to the consumers it was planned for.
 func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
-	answer, err := cmd.Slice()
-	switch {
+	switch err := cmd.Err(); {
 	case errors.Is(err, redis.Nil): // nothing new
 	case isNoGroup(err):
 		st.unread = true
@@ -132,30 +137,38 @@ func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
 		return
 	}
 	s.succeeds(st)
-	var deliveries []delivery
-	full := false
-	if len(answer) > 0 {
-		pair, _ := answer[0].([]any)
-		if len(pair) == 2 {
-			entries, _ := pair[1].([]any)
-			deliveries = make([]delivery, 0, len(entries))
-			for _, entry := range entries {
-				if d, ok := decodeEntry(st.name, entry); ok {
-					d.event.Attempt = 1
-					deliveries = append(deliveries, d)
-				}
-			}
-			full = len(entries) == p.events()
+	entries := entriesOf(cmd)
+	deliveries := make([]delivery, 0, len(entries))
+	for _, entry := range entries {
+		if d, ok := decodeEntry(st.name, entry); ok {
+			d.event.Attempt = 1
+			deliveries = append(deliveries, d)
 		}
 	}
+	full := len(entries) == p.events()
 	st.unread = st.unread || full
 	if n := len(deliveries); n > 0 {
 		st.moved = st.moved || s.noAck()
 		st.weight.read(deliveries)
 		s.broker.seen(st, deliveries[n-1].id)
+		s.latest = st
 	}
 	s.deliver(st, deliveries, p)
 	s.looked(st, p.look, !full, false)
+}
+
+// entriesOf are those that a read of one stream has got.
+func entriesOf(read once) []any {
+	answer, err := read.Slice()
+	if err != nil || len(answer) == 0 {
+		return nil
+	}
+	pair, _ := answer[0].([]any)
+	if len(pair) != 2 {
+		return nil
+	}
+	entries, _ := pair[1].([]any)
+	return entries
 }
 
 // deliver spreads events evenly over the plan, in runs, and gives the rest of

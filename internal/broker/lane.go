@@ -39,9 +39,10 @@ var (
 // op is what one caller wants done in one shard: commands that go out together
 // and in order.
 type op struct {
-	cmds  []redis.Cmder
-	bytes int // roughly, on the wire
-	reply int // roughly, of the answer, where that is large
+	cmds   []redis.Cmder
+	bytes  int    // roughly, on the wire
+	reply  int    // roughly, of the answer, where that is large
+	stream string // that it may add events to, "" for none
 	// Called by the lane, where they are set; they must not block.
 	begin  func() // right before the commands are sent
 	unsent func() // when certainly none of them was, those of later ops first
@@ -79,9 +80,12 @@ func (o *op) none() bool {
 type lane struct {
 	pipeline func() redis.Pipeliner                  // set by lanes.open; called by run
 	others   func(but *redis.Client) []*redis.Client // set by lanes.open; called by run
-	queue    chan *op
-	waiting  atomic.Int64                 // bytes in queue
-	node     atomic.Pointer[redis.Client] // where to, for lanes that choose the node themselves
+	// behind adds to ops what is to go out behind those that add to a stream, and
+	// does not block. Set by lanes.open, nil for none; called by run.
+	behind  func(ops []*op, stream string) []*op
+	queue   chan *op
+	waiting atomic.Int64                 // bytes in queue
+	node    atomic.Pointer[redis.Client] // where to, for lanes that choose the node themselves
 }
 
 func (l *lane) run() {
@@ -102,7 +106,7 @@ func (l *lane) run() {
 			runtime.Gosched()
 		}
 		batch, next = l.gather(batch[:0], o)
-		l.commit(batch)
+		batch = l.commit(batch)
 		clear(batch)
 	}
 }
@@ -128,10 +132,15 @@ func (l *lane) gather(batch []*op, first *op) (full []*op, next *op) {
 	}
 }
 
-func (l *lane) commit(batch []*op) {
+// commit sends a batch and what goes out behind it, and returns both.
+func (l *lane) commit(batch []*op) []*op {
+	queued := len(batch)
+	batch = l.follow(batch)
 	var cmds []redis.Cmder
-	for _, o := range batch {
-		l.waiting.Add(-int64(o.bytes))
+	for i, o := range batch {
+		if i < queued {
+			l.waiting.Add(-int64(o.bytes))
+		}
 		if !o.state.CompareAndSwap(opQueued, opSent) {
 			continue
 		}
@@ -148,11 +157,31 @@ func (l *lane) commit(batch []*op) {
 			o.unsent()
 		}
 	}
-	for _, o := range batch {
-		if o.state.Load() == opSent && o.done != nil {
-			o.done()
+	// First what went out behind: then who has added events can tell what was read of
+	// them already.
+	for _, part := range [][]*op{batch[queued:], batch[:queued]} {
+		for _, o := range part {
+			if o.state.Load() == opSent && o.done != nil {
+				o.done()
+			}
 		}
 	}
+	return batch
+}
+
+// follow adds what is to go out behind a batch.
+func (l *lane) follow(batch []*op) []*op {
+	if l.behind == nil {
+		return batch
+	}
+	stream := ""
+	for _, o := range batch {
+		if o.stream != stream && o.stream != "" { // mostly there is one
+			stream = o.stream
+			batch = l.behind(batch, stream)
+		}
+	}
+	return batch
 }
 
 // loadScripts runs those scripts of the batch that Redis did not know (it was

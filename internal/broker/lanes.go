@@ -11,7 +11,8 @@ import (
 // lanes is one lane per shard, made when first needed.
 type lanes struct {
 	client redis.UniversalClient
-	pinned bool // send to the shard's own node: keeps the order of keyless commands such as PUBLISH
+	pinned bool                                 // send to the shard's own node: keeps the order of keyless commands such as PUBLISH
+	behind func(ops []*op, stream string) []*op // of every lane; set before the first
 
 	mu      sync.RWMutex // protects the fields below
 	byShard map[string]*lane
@@ -67,7 +68,7 @@ func (ls *lanes) open(name string) *lane {
 	if l := ls.byShard[name]; l != nil || ls.closed {
 		return l
 	}
-	l := &lane{queue: make(chan *op, laneOps)}
+	l := &lane{queue: make(chan *op, laneOps), behind: ls.behind}
 	l.pipeline = func() redis.Pipeliner {
 		if node := l.node.Load(); node != nil {
 			return node.Pipeline()

@@ -22,6 +22,7 @@ func (s *sink) attach(c *consumer, name string, how attached) {
 	if st == nil {
 		st = &sinkStream{name: name, keys: s.broker.keys.of(s.name, name), attachments: map[*consumer]*attachment{}}
 		s.streams[name] = st
+		s.latest = st
 		s.broker.watch(st, s, how.last)
 	}
 	st.unread = true

@@ -48,10 +48,10 @@ func (b *Broker) publish(ctx context.Context, p hub.Publication) (hub.Published,
 	var published hub.Published
 	var refused error
 	epoch := b.cache.now()
-	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, done: func() {
+	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, stream: p.Stream, done: func() {
 		// Also when the caller has gone: others are to know what was done.
 		published, refused = b.added(p, cmd, epoch)
-		b.published(p.Stream)
+		b.published(p.Stream, lastOf(published.IDs))
 	}}
 	if err := b.publishing.do(ctx, b.keys.log(p.Stream), o); err != nil {
 		return hub.Published{}, failure(err, doing)
@@ -70,30 +70,43 @@ func (b *Broker) simple(p hub.Publication) bool {
 // append adds one event to a stream that is known; stored is false when it does not
 // exist any more.
 func (b *Broker) append(ctx context.Context, stream string, e *hub.Event) (id hub.ID, stored bool, err error) {
+	var added hub.ID // written by the lane, as is refused
+	var refused error
 	key := b.keys.log(stream)
 	cmd := command(appendFields(append(make([]any, 0, 20), "xadd", key, "nomkstream", "*"), e)...)
-	o := &op{cmds: []redis.Cmder{cmd}, bytes: entrySize(e), done: func() { b.published(stream) }}
+	o := &op{cmds: []redis.Cmder{cmd}, bytes: entrySize(e), stream: stream}
+	o.done = func() {
+		// Also when the caller has gone: the event is there all the same.
+		var answer any
+		if answer, refused = cmd.Result(); refused == nil {
+			added, refused = parseAny(answer)
+		}
+		b.published(stream, added)
+	}
 	if err := b.publishing.do(ctx, key, o); err != nil {
-		return id, false, err
+		return hub.ID{}, false, err
 	}
-	answer, err := cmd.Result()
-	if errors.Is(err, redis.Nil) {
-		return id, false, nil
+	if errors.Is(refused, redis.Nil) {
+		return hub.ID{}, false, nil
 	}
-	if err != nil {
-		return id, false, err
-	}
-	if id, err = parseAny(answer); err != nil {
-		return id, false, fmt.Errorf("reading the id that Redis gave: %w", err)
-	}
-	return id, true, nil
+	return added, refused == nil, refused
 }
 
-// published tells everyone that a stream may have something new. It runs also
-// when the caller has gone: the events are there all the same.
-func (b *Broker) published(stream string) {
-	b.ring(stream)
+// published tells everyone that a stream may have something new, up to this id
+// where it is known.
+func (b *Broker) published(stream string, last hub.ID) {
+	if w := b.watched(stream); w != nil {
+		w.added(last)
+	}
 	b.bell.touch(stream)
+}
+
+// lastOf is the last of some ids, the zero one where there is none.
+func lastOf(ids []hub.ID) hub.ID {
+	if len(ids) == 0 {
+		return hub.ID{}
+	}
+	return ids[len(ids)-1]
 }
 
 // addCommand is the script that adds events.

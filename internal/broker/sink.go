@@ -35,8 +35,10 @@ type sink struct {
 	touchAt   time.Time   // when to tell Redis that it is in use
 	consumers []*consumer
 	streams   map[string]*sinkStream
-	turn      int // which consumer is served first
-	flying    int // operations whose end has not been heard
+	turn      int         // which consumer is served first
+	flying    int         // operations whose end has not been heard
+	latest    *sinkStream // the one that last had something new
+	standby   standby
 }
 
 // sinkStream is a sink's place in one of its streams.
@@ -46,6 +48,8 @@ type sinkStream struct {
 
 	rung   atomic.Bool // set by anyone: there may be something new
 	behind atomic.Bool // set by run: there is more than its consumers can take
+
+	standby atomic.Pointer[op] // a read for publishers to take along; its state says whether it is still to be had
 
 	// owned by the sink's run
 	unread      bool // the log may have events that the group has not delivered
@@ -87,6 +91,7 @@ func (s *sink) run() {
 		case <-s.wake:
 		case <-timer.C:
 		}
+		s.withdraw()
 		s.mu.Lock()
 		inbox := s.inbox
 		s.inbox = nil
@@ -102,6 +107,7 @@ func (s *sink) run() {
 		if len(s.consumers) == 0 && s.flying == 0 && s.broker.retire(s) {
 			return
 		}
+		s.standBy()
 		timer.Reset(s.nextLook(now))
 	}
 }

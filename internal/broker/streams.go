@@ -129,7 +129,7 @@ func (b *Broker) DeleteStream(ctx context.Context, stream string) error {
 	for _, name := range sinks {
 		b.resetAll(name, stream)
 	}
-	b.published(stream) // who reads it sees that it is gone
+	b.published(stream, hub.ID{}) // who reads it sees that it is gone
 	return nil
 }
 

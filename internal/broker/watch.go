@@ -20,6 +20,9 @@ type watched struct {
 type watcher struct {
 	sink *sink
 	last hub.ID // highest id that it has read, or was told of by the poll
+	// The ids of the last read that went out behind a publish: who has added one of
+	// them need not ring.
+	from, to hub.ID
 }
 
 func (w *watcher) ring(st *sinkStream) {
@@ -29,11 +32,16 @@ func (w *watcher) ring(st *sinkStream) {
 }
 
 // ring tells the readers of a stream that it may have something new.
-func (w *watched) ring() {
+func (w *watched) ring() { w.added(hub.ID{}) }
+
+// added is ring for events up to an id, of which some sinks may have read all.
+func (w *watched) added(last hub.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for st, watcher := range w.sinks {
-		watcher.ring(st)
+		if last == (hub.ID{}) || last.Compare(watcher.from) < 0 || last.Compare(watcher.to) > 0 {
+			watcher.ring(st)
+		}
 	}
 	if w.tail != nil {
 		w.tail.ring()
