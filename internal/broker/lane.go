@@ -47,6 +47,7 @@ type op struct {
 	begin  func() // right before the commands are sent
 	unsent func() // when certainly none of them was, those of later ops first
 	done   func() // once, after the commands have their results
+	known  func() // before any done of the same pipeline; of what goes out behind others only
 
 	state atomic.Uint32 // opQueued, then opSent by the lane or opAbandoned by the caller
 }
@@ -157,13 +158,14 @@ func (l *lane) commit(batch []*op) []*op {
 			o.unsent()
 		}
 	}
-	// First what went out behind: then who has added events can tell what was read of
-	// them already.
-	for _, part := range [][]*op{batch[queued:], batch[:queued]} {
-		for _, o := range part {
-			if o.state.Load() == opSent && o.done != nil {
-				o.done()
-			}
+	for _, o := range batch[queued:] {
+		if o.state.Load() == opSent {
+			o.known()
+		}
+	}
+	for _, o := range batch {
+		if o.state.Load() == opSent && o.done != nil {
+			o.done()
 		}
 	}
 	return batch

@@ -41,8 +41,8 @@ func (s *sink) standBy() {
 	}
 	read := s.read(st, &p)
 	o := &op{cmds: []redis.Cmder{read}}
+	o.known = func() { s.broker.readBehind(st, read) }
 	o.done = func() {
-		s.broker.readBehind(st, read)
 		s.post(func() {
 			s.flying--
 			st.reading = false
