@@ -145,6 +145,7 @@ func New(opts Options) (*Broker, error) {
 	}
 	b.publishing = newLanes(b.store.publish, false)
 	b.publishing.behind = b.standbys
+	b.publishing.width = publishWidth
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)

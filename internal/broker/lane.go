@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,8 @@ type op struct {
 	done   func() // once, after the commands have their results
 	known  func() // before any done of the same pipeline; of what goes out behind others only
 
+	ended chan<- struct{} // one slot, filled behind done; set by lanes.do
+
 	state atomic.Uint32 // opQueued, then opSent by the lane or opAbandoned by the caller
 }
 
@@ -57,6 +60,16 @@ const (
 	opSent
 	opAbandoned
 )
+
+// end tells who waits.
+func (o *op) end() {
+	if o.done != nil {
+		o.done()
+	}
+	if o.ended != nil {
+		o.ended <- struct{}{}
+	}
+}
 
 // fail gives every command of the op the same error.
 func (o *op) fail(err error) {
@@ -77,7 +90,8 @@ func (o *op) none() bool {
 
 // lane is group commit: whatever comes while a pipeline is under way goes out
 // in the next one. There is no timer, so an idle lane adds no latency, and a
-// busy one sends few, large pipelines. Order is kept.
+// busy one sends few, large pipelines. Order is kept where one goroutine runs it;
+// with a second, the hub gathers and answers while Redis works.
 type lane struct {
 	pipeline func() redis.Pipeliner                  // set by lanes.open; called by run
 	others   func(but *redis.Client) []*redis.Client // set by lanes.open; called by run
@@ -86,30 +100,40 @@ type lane struct {
 	behind  func(ops []*op, stream string) []*op
 	queue   chan *op
 	waiting atomic.Int64                 // bytes in queue
+	turn    sync.Mutex                   // held by who takes from queue: protects next
+	next    *op                          // taken from the queue, but too much for the last batch
 	node    atomic.Pointer[redis.Client] // where to, for lanes that choose the node themselves
 }
 
 func (l *lane) run() {
-	var (
-		batch []*op
-		next  *op // taken from the queue, but too much for the last batch
-	)
+	var batch []*op
 	for {
-		o := next
-		if o == nil {
-			var ok bool
-			if o, ok = <-l.queue; !ok {
-				return
-			}
-			// Callers that the last pipeline released are about to come back: let
-			// them, or on one core batches shrink to one (28k/s against 63k/s).
-			runtime.Gosched()
-			runtime.Gosched()
+		if batch = l.take(batch[:0]); len(batch) == 0 {
+			return
 		}
-		batch, next = l.gather(batch[:0], o)
 		batch = l.commit(batch)
 		clear(batch)
 	}
+}
+
+// take waits for operations, and returns those of the next pipeline; none once the
+// lane is closed.
+func (l *lane) take(batch []*op) []*op {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	o := l.next
+	if o == nil {
+		var ok bool
+		if o, ok = <-l.queue; !ok {
+			return nil
+		}
+		// Callers that the last pipeline released are about to come back: let
+		// them, or on one core batches shrink to one (28k/s against 63k/s).
+		runtime.Gosched()
+		runtime.Gosched()
+	}
+	batch, l.next = l.gather(batch, o)
+	return batch
 }
 
 // gather takes what waits behind first, up to the bounds of a pipeline.
@@ -164,8 +188,8 @@ func (l *lane) commit(batch []*op) []*op {
 		}
 	}
 	for _, o := range batch {
-		if o.state.Load() == opSent && o.done != nil {
-			o.done()
+		if o.state.Load() == opSent {
+			o.end()
 		}
 	}
 	return batch

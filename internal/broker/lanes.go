@@ -11,20 +11,23 @@ import (
 // lanes is one lane per shard, made when first needed.
 type lanes struct {
 	client redis.UniversalClient
-	pinned bool                                 // send to the shard's own node: keeps the order of keyless commands such as PUBLISH
-	behind func(ops []*op, stream string) []*op // of every lane; set before the first
+	pinned bool // send to the shard's own node: keeps the order of keyless commands such as PUBLISH
+	// Of every lane, set before the first is made: how many pipelines may be under way at
+	// once, by default one, and what goes out behind them.
+	width  int
+	behind func(ops []*op, stream string) []*op
 
 	mu      sync.RWMutex // protects the fields below
 	byShard map[string]*lane
 	closed  bool
 
-	timers sync.Pool // of callers that wait: each publish has one
-	wg     sync.WaitGroup
+	waiters sync.Pool // of those that wait for nothing now
+	wg      sync.WaitGroup
 }
 
 func newLanes(client redis.UniversalClient, pinned bool) *lanes {
 	ls := &lanes{client: client, pinned: pinned, byShard: map[string]*lane{}}
-	ls.timers.New = func() any { return time.NewTimer(answerTimeout) }
+	ls.waiters.New = func() any { return &waiter{make(chan struct{}, 1), time.NewTimer(answerTimeout)} }
 	return ls
 }
 
@@ -77,7 +80,9 @@ func (ls *lanes) open(name string) *lane {
 	}
 	l.others = func(but *redis.Client) []*redis.Client { return nodes(context.Background(), ls.client, but) }
 	ls.byShard[name] = l
-	ls.wg.Go(l.run)
+	for range max(ls.width, 1) {
+		ls.wg.Go(l.run)
+	}
 	return l
 }
 
@@ -87,35 +92,35 @@ func (ls *lanes) open(name string) *lane {
 // cases the commands must not be read. o.done is called once what was sent has
 // ended; what was abandoned is never sent, nor done.
 func (ls *lanes) do(ctx context.Context, key string, o *op) error {
-	done, then := make(chan struct{}), o.done
-	o.done = func() {
-		if then != nil {
-			then()
-		}
-		close(done)
-	}
-	timer, _ := ls.timers.Get().(*time.Timer)
-	timer.Reset(answerTimeout)
-	defer func() {
-		timer.Stop() // a timer that was stopped has nothing in its channel
-		ls.timers.Put(timer)
-	}()
+	w, _ := ls.waiters.Get().(*waiter)
+	o.ended = w.ended
 	if err := ls.submit(ctx, key, o); err != nil {
+		ls.waiters.Put(w)
 		return err
 	}
+	w.timer.Reset(answerTimeout)
 	var cause error
 	select {
-	case <-done:
+	case <-w.ended:
+		w.timer.Stop() // then it has nothing in its channel
+		ls.waiters.Put(w)
 		return nil
-	case <-timer.C:
+	case <-w.timer.C:
 		cause = context.DeadlineExceeded
 	case <-ctx.Done():
 		cause = ctx.Err()
 	}
+	w.timer.Stop() // w may be told yet, so it cannot wait for another operation
 	if o.state.CompareAndSwap(opQueued, opAbandoned) {
 		return errAbandoned
 	}
 	return cause
+}
+
+// waiter is what a caller waits with: each publish has one.
+type waiter struct {
+	ended chan struct{} // one slot, for one operation
+	timer *time.Timer
 }
 
 // close lets what is queued go out, and ends the lanes.

@@ -11,6 +11,11 @@ import (
 	"eventhub/internal/hub"
 )
 
+// publishWidth is how many pipelines of publishes may be under way at once. Who
+// publishes waits for the answer before he goes on, so there is no order to keep
+// between them; and with one, 64 callers leave the hub idle while Redis works.
+const publishWidth = 2
+
 // Publish appends events to a stream, all or none, and returns their ids in
 // order once Redis has them. It is safe for concurrent use, and callers share
 // pipelines.
