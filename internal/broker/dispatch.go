@@ -9,8 +9,11 @@ import (
 	"eventhub/internal/hub"
 )
 
-// readEvents bounds the events of one read.
-const readEvents = 1000
+// Bounds of reading.
+const (
+	readEvents = 1000 // of one read
+	mostReads  = 2    // of one stream that are under way for a sink
+)
 
 // plan says who is to get the events of a read. All of its consumers hold their
 // events by the same name in Redis.
@@ -91,7 +94,7 @@ func (s *sink) flush(st *sinkStream, p plan) {
 	acks := s.takeAcks(st, o)
 	var read once
 	if len(p.shares) > 0 {
-		st.unread = false
+		st.unread = st.backlog
 		read = s.read(st, &p)
 		o.cmds = append(o.cmds, read)
 		o.reply = p.events() * st.weight.average
@@ -102,15 +105,31 @@ func (s *sink) flush(st *sinkStream, p plan) {
 	s.submit(st, o, func() {
 		s.acked(st, acks)
 		if len(p.shares) > 0 {
-			st.reading = false
 			s.onRead(st, read, p)
 		}
 	})
 }
 
+// nextRead plans the read of what is new, if there is something to read. While there
+// is a backlog one read waits behind another, so that Redis has work while this hub
+// hands out what it has got; but not for a bit of credit that is free already, as more
+// of it will be by then.
+func (s *sink) nextRead(st *sinkStream) plan {
+	if !st.unread || st.orphans || st.searching || st.reads == mostReads || st.reads > 0 && !st.backlog {
+		return plan{}
+	}
+	most := st.weight.limit(readEvents)
+	p := s.plan(st, most)
+	if st.reads > 0 && p.events() < most/4 {
+		p.release()
+		return plan{}
+	}
+	return p
+}
+
 // read begins a planned read.
 func (s *sink) read(st *sinkStream, p *plan) once {
-	st.reading = true
+	st.reads++
 	st.looks++
 	p.look = st.looks
 	args := append(make([]any, 0, 10), "xreadgroup", "group", s.name, p.holder, "count", p.events())
@@ -122,6 +141,8 @@ func (s *sink) read(st *sinkStream, p *plan) once {
 
 // onRead hands the events of a read to the consumers it was planned for.
 func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
+	st.reads--
+	st.backlog = false
 	switch err := cmd.Err(); {
 	case errors.Is(err, redis.Nil): // nothing new
 	case isNoGroup(err):
@@ -146,7 +167,7 @@ func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
 		}
 	}
 	full := len(entries) == p.events()
-	st.unread = st.unread || full
+	st.unread, st.backlog = st.unread || full, full
 	if n := len(deliveries); n > 0 {
 		st.moved = st.moved || s.noAck()
 		st.weight.read(deliveries)

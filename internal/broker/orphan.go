@@ -18,14 +18,14 @@ const orphanEvents = 10_000
 // up meanwhile, and acks have all been answered. Hand-backs go before, by the
 // same lane.
 func (s *sink) findOrphans(st *sinkStream) {
-	if !st.orphans || st.reading || st.reclaiming || st.acking || len(st.acks) > 0 || st.releasing > 0 {
+	if !st.orphans || st.reads > 0 || st.searching || st.reclaiming || st.acking || len(st.acks) > 0 || st.releasing > 0 {
 		return
 	}
-	st.orphans, st.reading = false, true
+	st.orphans, st.searching = false, true
 	cmd := command("xpending", st.log(), s.name, "-", "+", orphanEvents, s.broker.name)
 	side := command("xpending", st.keys[3], s.name, "-", "+", orphanEvents, s.broker.name)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd, side}, reply: 64 * orphanEvents}, func() {
-		st.reading = false
+		st.searching = false
 		entries, err := cmd.Slice()
 		redriven, _ := side.Slice() // mostly there is none, so no group
 		entries = append(entries, redriven...)

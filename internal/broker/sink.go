@@ -53,7 +53,9 @@ type sinkStream struct {
 
 	// owned by the sink's run
 	unread      bool // the log may have events that the group has not delivered
-	reading     bool
+	reads       int  // that are under way
+	backlog     bool // the last read has found all that it could take
+	searching   bool // for orphans
 	acks        []pendingAck
 	acking      bool
 	repairing   bool
@@ -166,19 +168,15 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 		return
 	}
 	s.findOrphans(st)
-	var read plan
 	switch {
 	case s.strict():
-		s.flush(st, read) // acks first: strict order goes by what is pending
+		s.flush(st, plan{}) // acks first: strict order goes by what is pending
 		s.takeTurn(st, now)
 	case !st.reclaiming && !st.orphans && !now.Before(st.reclaimAt):
 		s.reclaim(st, now)
 		fallthrough
 	default:
-		if st.unread && !st.reading && !st.orphans {
-			read = s.plan(st, st.weight.limit(readEvents))
-		}
-		s.flush(st, read)
+		s.flush(st, s.nextRead(st))
 	}
 	st.behind.Store(st.unread)
 }

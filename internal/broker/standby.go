@@ -31,7 +31,7 @@ func (s *sink) standBy() {
 	switch {
 	case st == nil || s.streams[st.name] != st || s.gone || s.strict():
 		return
-	case st.unread || st.rung.Load() || st.reading || st.reclaiming || st.orphans || st.repairing || st.failures > 0:
+	case st.unread || st.rung.Load() || st.reads > 0 || st.searching || st.reclaiming || st.orphans || st.repairing || st.failures > 0:
 		return // run has something else to do there
 	}
 	p := s.plan(st, min(st.weight.limit(standbyEvents), max(1, standbyBytes/max(st.weight.average, 1))))
@@ -45,7 +45,6 @@ func (s *sink) standBy() {
 	o.done = func() {
 		s.post(func() {
 			s.flying--
-			st.reading = false
 			s.onRead(st, read, p)
 		})
 	}
@@ -62,7 +61,7 @@ func (s *sink) withdraw() {
 		return // its answer comes by the inbox
 	}
 	s.flying--
-	by.stream.reading = false
+	by.stream.reads--
 	by.plan.release()
 }
 

@@ -57,7 +57,7 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 	// A release whose script Redis did not know is sent again, behind what was
 	// sent after it. What failed must be known to have failed before more is read.
 	// Nor while it is looked for what a lost answer has left.
-	if st.reclaiming || st.orphans || st.reading || st.releasing > 0 {
+	if st.reclaiming || st.orphans || st.searching || st.reads > 0 || st.releasing > 0 {
 		return
 	}
 	look := !now.Before(st.reclaimAt) || st.unread && !st.turn.others
