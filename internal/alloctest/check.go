@@ -60,10 +60,10 @@ func (p Path) verdict(found float64) string {
 	return ""
 }
 
-// limit is the most that was found and some slack: a tenth, but less than the one
-// allocation more per event that the limit is there to find, and more than what the
-// hub does beside the events, by the second.
-func limit(found float64) float64 { return found + min(max(found/10, 0.03), 0.5) }
+// limit is the least that was found and some slack: a tenth; more than what the hub does
+// beside the events, by the second; and less than one allocation, so that one more per
+// event is always found.
+func limit(least float64) float64 { return least + min(max(least/10, 0.05), 0.75) }
 
 // loose says whether a limit is more than 30 % above what was found. Where that is a
 // matter of hundredths, it is not.
