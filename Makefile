@@ -16,7 +16,7 @@ LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model lint fmt bench clean redis-server tools
+.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,15 @@ test-cluster: redis-server tools ## run the tests of sinks, streams and readers 
 
 model: redis-server ## run SEEDS=2000 random histories of sinks against what is promised; `make test` runs 200
 	$(GO) test -race -timeout 60m $(TESTFLAGS) -run TestSinksKeepTheirPromisesWhateverHappens ./internal/broker -model.seeds=$(SEEDS) -model.first=$(FIRST)
+
+# Of limits on allocations: the tests that have them, one package at a time.
+ALLOCS := $(GO) test -race -count=1 -p 1 -timeout 10m -v -run '^TestAllocationsPerEventStayWithinTheirLimits$$' ./internal/... ./cmd/hub
+
+allocs: redis-server ## show how many allocations an event costs in each hot path; `make test` checks their limits
+	$(ALLOCS) | grep -v -e '^===' -e 'no test' -e '^testing:'
+
+allocs-update: redis-server ## measure again, and write the limits by it into the allocs_test.go of each package
+	EVENTHUB_TEST_ALLOCS=update $(ALLOCS) | grep -v -e '^===' -e 'no test' -e '^testing:'
 
 lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
 	@set -e; for module in $(MODULES); do \

@@ -1,0 +1,19 @@
+package broker_test
+
+import (
+	"testing"
+
+	"eventhub/internal/alloctest"
+)
+
+func TestAllocationsPerEventStayWithinTheirLimits(t *testing.T) {
+	alloctest.Check(t, []alloctest.Path{
+		{Benchmark: BenchmarkPublishEvent, Events: 1, Rounds: 1000, Limit: 74.34},
+		{Benchmark: BenchmarkPublishArrayOf100, Events: 100, Rounds: 50, Limit: 7.78},
+		{Benchmark: BenchmarkSinkAckOf1000, Events: 1000, Rounds: 5, Limit: 29.90},
+		{Benchmark: BenchmarkSink1000Acks, Events: 1000, Rounds: 5, Limit: 38.95},
+		{Benchmark: BenchmarkHistory, Events: 1000, Rounds: 10, Limit: 3.24},
+		{Benchmark: BenchmarkTail, Events: 10_000, Rounds: 10, Limit: 0.51},
+		{Benchmark: BenchmarkBroadcast, Events: 1000, Rounds: 50, Limit: 0.12},
+	})
+}

@@ -1,0 +1,15 @@
+package http_test
+
+import (
+	"testing"
+
+	"eventhub/internal/alloctest"
+)
+
+func TestAllocationsPerEventStayWithinTheirLimits(t *testing.T) {
+	alloctest.Check(t, []alloctest.Path{
+		{Benchmark: BenchmarkPostEvent, Events: 1, Rounds: 2000, Limit: 24.95},
+		{Benchmark: BenchmarkPostArrayOf100, Events: 100, Rounds: 100, Limit: 9.99},
+		{Benchmark: BenchmarkPostBroadcast, Events: 1, Rounds: 2000, Limit: 25.90},
+	})
+}

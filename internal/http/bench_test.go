@@ -1,0 +1,63 @@
+package http_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	nethttp "net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"eventhub/internal/http"
+)
+
+// sink swallows an answer, without allocating anything of its own.
+type sink struct {
+	header nethttp.Header
+	status int
+}
+
+func (s *sink) Header() nethttp.Header         { return s.header }
+func (s *sink) WriteHeader(status int)         { s.status = status }
+func (s *sink) Write(text []byte) (int, error) { return len(text), nil }
+
+// benchmarkPost has a request answered with the engine left out: what is counted is the
+// edge's.
+func benchmarkPost(b *testing.B, path, body string, want int) {
+	refuse := func(nethttp.ResponseWriter, *nethttp.Request) error { return nil }
+	handler := http.NewServer(http.Options{Broker: &fakeBroker{}, Sink: refuse, Reader: refuse, Broadcast: refuse}).Handler()
+	content := bytes.NewReader([]byte(body))
+	r := httptest.NewRequestWithContext(b.Context(), nethttp.MethodPost, path, content)
+	r.Header.Set("Content-Type", "application/json")
+	r.Body = io.NopCloser(content)
+	w := &sink{header: nethttp.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		content.Reset([]byte(body))
+		clear(w.header)
+		handler.ServeHTTP(w, r)
+		if w.status != want {
+			b.Fatalf("answered %d, want %d", w.status, want)
+		}
+	}
+}
+
+// postedEvent is one as clients publish it, of about 300 bytes.
+var postedEvent = fmt.Sprintf(`{"type":"order.created","topic":"eu.de","key":"customer-42","data":{"x":%q}}`, strings.Repeat("x", 200))
+
+func postedArray(n int) string {
+	return "[" + strings.TrimSuffix(strings.Repeat(postedEvent+",", n), ",") + "]"
+}
+
+func BenchmarkPostEvent(b *testing.B) {
+	benchmarkPost(b, "/v1/streams/orders/events", postedEvent, nethttp.StatusCreated)
+}
+
+func BenchmarkPostArrayOf100(b *testing.B) {
+	benchmarkPost(b, "/v1/streams/orders/events", postedArray(100), nethttp.StatusCreated)
+}
+
+func BenchmarkPostBroadcast(b *testing.B) {
+	benchmarkPost(b, "/v1/broadcast/room", postedEvent, nethttp.StatusAccepted)
+}
