@@ -62,6 +62,9 @@ func unavailable(err error, doing string) *hub.Error {
 // notSent says whether the command certainly had no effect: no connection was
 // had for it, or Redis answered that it does not serve now.
 func notSent(err error) bool {
+	if err == nil {
+		return false
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return true
@@ -82,6 +85,9 @@ func outOfSpace(err error) bool { return hasPrefix(err, "OOM", "MISCONF") }
 
 // isReply says whether Redis itself answered with this error.
 func isReply(err error) bool {
+	if err == nil { // mostly; and what follows allocates
+		return false
+	}
 	var reply redis.Error
 	return errors.As(err, &reply)
 }

@@ -93,8 +93,7 @@ func (o *op) none() bool {
 // busy one sends few, large pipelines. Order is kept where one goroutine runs it;
 // with a second, the hub gathers and answers while Redis works.
 type lane struct {
-	pipeline func() redis.Pipeliner                  // set by lanes.open; called by run
-	others   func(but *redis.Client) []*redis.Client // set by lanes.open; called by run
+	others func(but *redis.Client) []*redis.Client // set by lanes.open; called by run
 	// behind adds to ops what is to go out behind those that add to a stream, and
 	// does not block. Set by lanes.open, nil for none; called by run.
 	behind  func(ops []*op, stream string) []*op
@@ -105,13 +104,14 @@ type lane struct {
 	node    atomic.Pointer[redis.Client] // where to, for lanes that choose the node themselves
 }
 
-func (l *lane) run() {
+// run does what is queued until the lane is closed, by the pipelines that it is given.
+func (l *lane) run(pipeline func() redis.Pipeliner) {
 	var batch []*op
 	for {
 		if batch = l.take(batch[:0]); len(batch) == 0 {
 			return
 		}
-		batch = l.commit(batch)
+		batch = l.commit(batch, pipeline())
 		clear(batch)
 	}
 }
@@ -158,10 +158,10 @@ func (l *lane) gather(batch []*op, first *op) (full []*op, next *op) {
 }
 
 // commit sends a batch and what goes out behind it, and returns both.
-func (l *lane) commit(batch []*op) []*op {
+func (l *lane) commit(batch []*op, pipe redis.Pipeliner) []*op {
 	queued := len(batch)
 	batch = l.follow(batch)
-	var cmds []redis.Cmder
+	cmds := make([]redis.Cmder, 0, len(batch))
 	for i, o := range batch {
 		if i < queued {
 			l.waiting.Add(-int64(o.bytes))
@@ -174,8 +174,8 @@ func (l *lane) commit(batch []*op) []*op {
 		}
 		cmds = append(cmds, o.cmds...)
 	}
-	_ = exec(l.pipeline(), cmds)
-	l.loadScripts(batch)
+	_ = exec(pipe, cmds)
+	loadScripts(batch, pipe)
 	l.detour(batch)
 	for _, o := range slices.Backward(batch) {
 		if o.unsent != nil && o.state.Load() == opSent && o.none() {
@@ -213,7 +213,7 @@ func (l *lane) follow(batch []*op) []*op {
 // loadScripts runs those scripts of the batch that Redis did not know (it was
 // restarted, or its scripts flushed) again with their source. It had no effect
 // the first time, so this is no retry of a write.
-func (l *lane) loadScripts(batch []*op) {
+func loadScripts(batch []*op, pipe redis.Pipeliner) {
 	var missing []redis.Cmder
 	for _, o := range batch {
 		if o.state.Load() != opSent {
@@ -225,7 +225,9 @@ func (l *lane) loadScripts(batch []*op) {
 			}
 		}
 	}
-	_ = exec(l.pipeline(), missing)
+	if len(missing) > 0 {
+		_ = exec(pipe, missing)
+	}
 }
 
 // exec sends commands in one pipeline, and returns its error; each command has
@@ -233,9 +235,7 @@ func (l *lane) loadScripts(batch []*op) {
 // connection itself (a wrong password, say), and so none was sent.
 func exec(pipe redis.Pipeliner, cmds []redis.Cmder) error {
 	ctx := context.Background()
-	for _, cmd := range cmds {
-		_ = pipe.Process(ctx, cmd) // only queues
-	}
+	_ = pipe.BatchProcess(ctx, cmds...) // only queues
 	_, err := pipe.Exec(ctx)
 	if err == nil {
 		return nil

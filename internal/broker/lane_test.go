@@ -571,8 +571,8 @@ func TestOnlyWhatCertainlyWasNotSentIsTakenBack(t *testing.T) {
 				cmds[i+1].SetErr(err)
 			}
 		}))
-		l := &lane{pipeline: client.Pipeline}
-		l.commit([]*op{first, second, abandoned})
+		l := &lane{}
+		l.commit([]*op{first, second, abandoned}, client.Pipeline())
 		if got := strings.Join(said, " "); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}

@@ -72,18 +72,30 @@ func (ls *lanes) open(name string) *lane {
 		return l
 	}
 	l := &lane{queue: make(chan *op, laneOps), behind: ls.behind}
-	l.pipeline = func() redis.Pipeliner {
-		if node := l.node.Load(); node != nil {
-			return node.Pipeline()
-		}
-		return ls.client.Pipeline()
-	}
 	l.others = func(but *redis.Client) []*redis.Client { return nodes(context.Background(), ls.client, but) }
 	ls.byShard[name] = l
 	for range max(ls.width, 1) {
-		ls.wg.Go(l.run)
+		ls.wg.Go(func() { l.run(ls.pipelines(l)) })
 	}
 	return l
+}
+
+// pipelines gives one goroutine of a lane its pipelines: an empty one can be used again.
+func (ls *lanes) pipelines(l *lane) func() redis.Pipeliner {
+	var (
+		pipe redis.Pipeliner
+		to   *redis.Client
+	)
+	return func() redis.Pipeliner {
+		switch node := l.node.Load(); {
+		case pipe != nil && node == to:
+		case node != nil:
+			pipe, to = node.Pipeline(), node
+		default:
+			pipe = ls.client.Pipeline()
+		}
+		return pipe
+	}
 }
 
 // do submits o and returns once Redis has answered; each command has its own

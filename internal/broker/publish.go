@@ -75,26 +75,36 @@ func (b *Broker) simple(p hub.Publication) bool {
 // append adds one event to a stream that is known; stored is false when it does not
 // exist any more.
 func (b *Broker) append(ctx context.Context, stream string, e *hub.Event) (id hub.ID, stored bool, err error) {
-	var added hub.ID // written by the lane, as is refused
-	var refused error
 	key := b.keys.log(stream)
-	cmd := command(appendFields(append(make([]any, 0, 20), "xadd", key, "nomkstream", "*"), e)...)
-	o := &op{cmds: []redis.Cmder{cmd}, bytes: entrySize(e), stream: stream}
-	o.done = func() {
-		// Also when the caller has gone: the event is there all the same.
-		var answer any
-		if answer, refused = cmd.Result(); refused == nil {
-			added, refused = parseAny(answer)
-		}
-		b.published(stream, added)
+	a := &addition{broker: b, cmd: command(appendFields(append(make([]any, 0, 20), "xadd", key, "nomkstream", "*"), e)...)}
+	a.cmds[0] = a.cmd
+	a.op = op{cmds: a.cmds[:], bytes: entrySize(e), stream: stream, done: a.done}
+	if err := b.publishing.do(ctx, key, &a.op); err != nil {
+		return id, false, err
 	}
-	if err := b.publishing.do(ctx, key, o); err != nil {
-		return hub.ID{}, false, err
+	if errors.Is(a.err, redis.Nil) {
+		return id, false, nil
 	}
-	if errors.Is(refused, redis.Nil) {
-		return hub.ID{}, false, nil
+	return a.id, a.err == nil, a.err
+}
+
+// addition is an event on its way into a stream.
+type addition struct {
+	op     op
+	broker *Broker
+	cmd    once
+	cmds   [1]redis.Cmder
+	id     hub.ID // set by done, as is err
+	err    error
+}
+
+// done runs also when the caller has gone: the event is there all the same.
+func (a *addition) done() {
+	var answer any
+	if answer, a.err = a.cmd.Result(); a.err == nil {
+		a.id, a.err = parseAny(answer)
 	}
-	return added, refused == nil, refused
+	a.broker.published(a.op.stream, a.id)
 }
 
 // published tells everyone that a stream may have something new, up to this id
