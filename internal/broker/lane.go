@@ -99,7 +99,8 @@ type lane struct {
 	behind  func(ops []*op, stream string) []*op
 	queue   chan *op
 	waiting atomic.Int64                 // bytes in queue
-	turn    sync.Mutex                   // held by who takes from queue: protects next
+	turn    sync.Mutex                   // held by who takes from queue: protects next and crowded
+	crowded bool                         // the last batch had more than one
 	next    *op                          // taken from the queue, but too much for the last batch
 	node    atomic.Pointer[redis.Client] // where to, for lanes that choose the node themselves
 }
@@ -128,11 +129,15 @@ func (l *lane) take(batch []*op) []*op {
 			return nil
 		}
 		// Callers that the last pipeline released are about to come back: let
-		// them, or on one core batches shrink to one (28k/s against 63k/s).
-		runtime.Gosched()
-		runtime.Gosched()
+		// them, or on one core batches shrink to one (28k/s against 63k/s). One alone is
+		// not to wait, as this also wakes another thread, in the way of Redis.
+		if l.crowded {
+			runtime.Gosched()
+			runtime.Gosched()
+		}
 	}
 	batch, l.next = l.gather(batch, o)
+	l.crowded = len(batch) > 1
 	return batch
 }
 
