@@ -20,6 +20,8 @@ type metrics struct {
 	publishFailures prometheus.Counter
 	broadcast       prometheus.Counter
 	delivered       *prometheus.CounterVec
+	toReaders       prometheus.Counter // of delivered: it is counted at each socket's turn
+	toSubscribers   prometheus.Counter // likewise
 	acked           prometheus.Counter
 	redelivered     prometheus.Counter
 	slow            prometheus.Counter
@@ -62,9 +64,8 @@ func newMetrics(registry prometheus.Registerer, b *Broker) *metrics {
 		publishSeconds: histogram("hub_publish_seconds", "Time from a publish request to Redis's confirmation."),
 		ackSeconds:     histogram("hub_ack_seconds", "Time from an acknowledgement to Redis's confirmation."),
 	}
-	for _, role := range []string{"sink", "reader", "broadcast"} {
-		m.delivered.WithLabelValues(role)
-	}
+	m.delivered.WithLabelValues("sink")
+	m.toReaders, m.toSubscribers = m.delivered.WithLabelValues("reader"), m.delivered.WithLabelValues("broadcast")
 	for _, reason := range []string{hub.GapReconnect, hub.GapLost, hub.GapSlow} {
 		m.gaps.WithLabelValues(reason)
 	}
@@ -95,7 +96,7 @@ func (m *metrics) took(messages []*hub.Message) {
 		}
 	}
 	if events > 0 {
-		m.delivered.WithLabelValues("broadcast").Add(float64(events))
+		m.toSubscribers.Add(float64(events))
 	}
 }
 

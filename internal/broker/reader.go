@@ -83,7 +83,7 @@ func (r *reader) Take(limit int) (hub.Reading, error) {
 		r.ready.give() // a pump asks for more by itself, when others have had their turn
 	}
 	if n := len(k.reading.Events); n > 0 {
-		r.readers.broker.metrics.delivered.WithLabelValues("reader").Add(float64(n))
+		r.readers.broker.metrics.toReaders.Add(float64(n))
 	}
 	return k.reading, nil
 }

@@ -16,9 +16,9 @@
 //     after the write timeout and costs nobody else anything.
 //   - A panic in a turn, or while commands are read, ends that socket and nothing else.
 //
-// Goroutines, all waited for by Server.Close: one per core, which writes the frames of
-// its share of the sockets (pump.go); one that looks after all sockets (keeper.go); one
-// per socket, which reads commands, as the handler returns after the upgrade; another
-// of a socket while its frames wait to be taken, and one while commands that publish
-// are under way (publisher.go).
+// Goroutines, all waited for by Server.Close: the pumps, on half of the cores, each of
+// which writes the frames of its share of the sockets (pump.go); one that looks after
+// all sockets (keeper.go); one per socket, which reads commands, as the handler returns
+// after the upgrade; another of a socket while its frames wait to be taken, and one
+// while commands that publish are under way (publisher.go).
 package ws

@@ -39,6 +39,15 @@ func TestLongHistoriesTakeTurnsBehindAllOthers(t *testing.T) {
 	}
 }
 
+func TestPumpsLeaveACoreToTheNetwork(t *testing.T) {
+	t.Parallel()
+	for cores := 1; cores <= 128; cores++ {
+		if n := pumpsOn(cores); n < 1 || n > max(1, cores-1) {
+			t.Errorf("%d cores have %d pumps", cores, n)
+		}
+	}
+}
+
 func TestSlowClientsShareWhatTheyHaveNotTaken(t *testing.T) {
 	t.Parallel()
 	out := &outbox{}

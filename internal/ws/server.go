@@ -102,7 +102,7 @@ func NewServer(broker Broker, opts Options) *Server {
 		opts: opts, broker: broker, metrics: newMetrics(opts.Registry),
 		sessions: map[*session]struct{}{}, stop: stop,
 	}
-	for range runtime.GOMAXPROCS(0) {
+	for range pumpsOn(runtime.GOMAXPROCS(0)) {
 		p := newPump()
 		s.pumps = append(s.pumps, p)
 		s.keeping.Go(func() { p.run(ctx) })
