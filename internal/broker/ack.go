@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/hub"
@@ -16,29 +17,29 @@ const ackIDs = 1000
 // pendingAck is an ack on its way to Redis.
 type pendingAck struct {
 	ids    []hub.ID
-	began  time.Time
+	calls  ackCalls
 	done   func(hub.Settled, error)
 	cmds   []once // that carry it
 	grants uint64 // the stream's when its leases ended
 }
 
+// ackCalls is when acks that are one on the way to Redis were asked for, and how many.
+type ackCalls struct {
+	n     int
+	began time.Time
+}
+
+func (c ackCalls) observe(seconds prometheus.Observer) {
+	took := time.Since(c.began).Seconds()
+	for range c.n {
+		seconds.Observe(took)
+	}
+}
+
 // ack acknowledges ids for a consumer: those it holds by one XACK shared with
 // others, the rest by a script, which knows who holds them.
 func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Settled, error)) {
-	held, other, again := make([]hub.ID, 0, len(ids)), []hub.ID(nil), false
-	for _, id := range ids {
-		if a == nil {
-			other = append(other, id)
-			continue
-		}
-		l, ok := a.end(id)
-		if !ok || l.marked || l.attempt > 1 {
-			again = again || !ok
-			other = append(other, id)
-		} else {
-			held = append(held, id)
-		}
-	}
+	held, other, again := a.endAll(ids)
 	if again { // an id may be named twice
 		seen := make(map[hub.ID]struct{}, len(ids))
 		for _, id := range held {
@@ -50,9 +51,7 @@ func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Set
 			return twice
 		})
 	}
-	if a != nil && a.consumer.waiting() > 0 {
-		a.stream.undeliver(ids) // a redelivery that has not been handed over
-	}
+	a.undeliver(ids)
 	result := hub.Settled{}
 	parts := 0
 	part := func(part hub.Settled, err error) {
@@ -69,13 +68,61 @@ func (s *sink) ack(a *attachment, stream string, ids []hub.ID, done func(hub.Set
 	// Neither part ends before this returns: both are answered through the inbox.
 	if len(held) > 0 {
 		parts++
-		st := a.stream
-		st.acks = append(st.acks, pendingAck{ids: held, began: time.Now(), done: part, grants: st.grants})
+		a.stream.addAck(held, 1, part)
 	}
 	if len(other) > 0 {
 		parts++
-		s.ackElsewhere(stream, other, part)
+		s.ackElsewhere(stream, other, 1, part)
 	}
+}
+
+// ackEach is ack for many ids that are each a call of their own.
+func (s *sink) ackEach(a *attachment, stream string, ids []hub.ID, done func(n int, err error)) {
+	held, other, _ := a.endAll(ids)
+	a.undeliver(ids)
+	if n := len(held); n > 0 {
+		a.stream.addAck(held, n, func(_ hub.Settled, err error) { done(n, err) })
+	}
+	if n := len(other); n > 0 {
+		s.ackElsewhere(stream, other, n, func(_ hub.Settled, err error) { done(n, err) })
+	}
+}
+
+// endAll takes events out of the consumer's hands. held are those of which Redis
+// knows only that this hub holds them; unknown: it did not have all of the others.
+// a may be nil.
+func (a *attachment) endAll(ids []hub.ID) (held, other []hub.ID, unknown bool) {
+	if a == nil {
+		return nil, ids, false
+	}
+	held = ids
+	for i, id := range ids {
+		l, ok := a.end(id)
+		if ok && !l.marked && l.attempt <= 1 {
+			if other != nil {
+				held = append(held, id)
+			}
+			continue
+		}
+		if other == nil {
+			held = slices.Clone(ids[:i])
+		}
+		other = append(other, id)
+		unknown = unknown || !ok
+	}
+	return held, other, unknown
+}
+
+// undeliver takes redeliveries that have not been handed over out of the queues. a may
+// be nil.
+func (a *attachment) undeliver(ids []hub.ID) {
+	if a != nil && a.consumer.waiting() > 0 {
+		a.stream.undeliver(ids)
+	}
+}
+
+func (st *sinkStream) addAck(ids []hub.ID, calls int, done func(hub.Settled, error)) {
+	st.acks = append(st.acks, pendingAck{ids: ids, calls: ackCalls{calls, time.Now()}, done: done, grants: st.grants})
 }
 
 // takeAcks adds the acks that wait to o, unless others are under way: then they
@@ -86,28 +133,30 @@ func (s *sink) takeAcks(st *sinkStream, o *op) []pendingAck {
 	}
 	acks := st.acks
 	st.acks, st.acking = nil, true
-	var args []any
-	first := 0 // ack whose ids are the first in args
+	batch := ackBatch{log: st.log(), group: s.name}
+	first := 0 // ack whose ids are the first in batch
 	send := func(end int) {
-		cmd := command(args...)
+		cmd := batch.command()
 		o.cmds = append(o.cmds, cmd)
-		o.bytes += 24 * len(args)
+		o.bytes += 24 * len(cmd.Args())
 		for i := first; i < end; i++ {
 			acks[i].cmds = append(acks[i].cmds, cmd)
 		}
-		args = nil
 	}
 	for i, ack := range acks {
+		if n := batch.len(); n > 0 && n+len(ack.ids) > ackIDs { // one command is one answer
+			send(i)
+			first = i
+		}
 		for _, id := range ack.ids {
-			if args == nil {
-				args, first = append(make([]any, 0, 64), "xack", st.log(), s.name), i
-			}
-			if args = append(args, id.String()); len(args) == 3+ackIDs {
+			if batch.len() == ackIDs {
 				send(i + 1)
+				first = i
 			}
+			batch.add(id)
 		}
 	}
-	if args != nil {
+	if batch.len() > 0 {
 		send(len(acks))
 	}
 	return acks
@@ -136,7 +185,7 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 		}
 		st.moved = true
 		s.broker.metrics.acked.Add(float64(len(ack.ids)))
-		s.broker.metrics.ackSeconds.Observe(time.Since(ack.began).Seconds())
+		ack.calls.observe(s.broker.metrics.ackSeconds)
 		if ack.grants != st.grants {
 			s.discharge(st, textsOf(ack.ids)) // taken over before the ack came
 		}
@@ -173,16 +222,16 @@ func (s *sink) ackMissed(st *sinkStream, ack pendingAck) {
 // ackUnwanted acknowledges events that the sink's patterns leave out.
 func (s *sink) ackUnwanted(st *sinkStream, ids []hub.ID, marked bool) {
 	if marked || s.streams[st.name] != st {
-		s.ackElsewhere(st.name, ids, func(hub.Settled, error) {})
+		s.ackElsewhere(st.name, ids, 1, func(hub.Settled, error) {})
 		return
 	}
-	st.acks = append(st.acks, pendingAck{ids: ids, began: time.Now(), done: func(hub.Settled, error) {}, grants: st.grants})
+	st.addAck(ids, 1, func(hub.Settled, error) {})
 }
 
 // ackElsewhere acknowledges events of which Redis knows more than that this
-// consumer holds them.
-func (s *sink) ackElsewhere(stream string, ids []hub.ID, then func(hub.Settled, error)) {
-	began, config := time.Now(), s.config
+// consumer holds them, of so many calls.
+func (s *sink) ackElsewhere(stream string, ids []hub.ID, calls int, then func(hub.Settled, error)) {
+	began, config := ackCalls{calls, time.Now()}, s.config
 	o, cmds := s.broker.ackOp(s.name, stream, ids)
 	s.flying++
 	o.done = func() {

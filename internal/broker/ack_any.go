@@ -24,7 +24,7 @@ func (b *Broker) ackOp(sink, stream string, ids []hub.ID) (*op, []once) {
 }
 
 // ackAnswer reads the script's answers, and tells those who held the events.
-func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began time.Time, config hub.SinkConfig) (hub.Settled, error) {
+func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, calls ackCalls, config hub.SinkConfig) (hub.Settled, error) {
 	var result hub.Settled
 	held := holders{}
 	var failed error
@@ -50,13 +50,13 @@ func (b *Broker) ackAnswer(sink, stream string, ids []hub.ID, cmds []once, began
 			i++
 		}
 	}
-	b.ackDone(sink, stream, held, len(result.Done), began, config)
+	b.ackDone(sink, stream, held, len(result.Done), calls, config)
 	return result, failure(failed, "acknowledging")
 }
 
-func (b *Broker) ackDone(sink, stream string, held holders, n int, began time.Time, config hub.SinkConfig) {
+func (b *Broker) ackDone(sink, stream string, held holders, n int, calls ackCalls, config hub.SinkConfig) {
 	b.metrics.acked.Add(float64(n))
-	b.metrics.ackSeconds.Observe(time.Since(began).Seconds())
+	calls.observe(b.metrics.ackSeconds)
 	held.tell(b, noteEnded, sink, stream)
 	if len(held[pullName]) > 0 && config.Order == hub.OrderStrict {
 		b.announce(sink, stream) // others wait for the turn
@@ -70,7 +70,7 @@ func (b *Broker) ack(ctx context.Context, sink, stream string, ids []hub.ID, con
 	if err := b.working.do(ctx, b.keys.log(stream), o); err != nil {
 		return hub.Settled{}, failure(err, "acknowledging")
 	}
-	return b.ackAnswer(sink, stream, ids, cmds, began, config)
+	return b.ackAnswer(sink, stream, ids, cmds, ackCalls{1, began}, config)
 }
 
 // ackUpTo acknowledges all that is pending up to an event.
@@ -101,6 +101,6 @@ func (b *Broker) ackUpTo(ctx context.Context, sink, stream string, last hub.ID, 
 			break
 		}
 	}
-	b.ackDone(sink, stream, held, len(result.Done), began, config)
+	b.ackDone(sink, stream, held, len(result.Done), ackCalls{1, began}, config)
 	return result, nil
 }

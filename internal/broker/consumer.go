@@ -119,8 +119,19 @@ func (c *consumer) Settle(settlement hub.Settlement, done func(hub.Settled, erro
 	return nil
 }
 
+func (c *consumer) AckEach(stream string, ids []hub.ID, done func(n int, err error)) error {
+	if err := c.checkStream(stream); err != nil {
+		return err
+	}
+	c.sink.post(func() { c.sink.ackEach(c.attachments[stream], stream, ids, done) })
+	return nil
+}
+
 func (c *consumer) checkStream(stream string) error {
-	if slices.Contains(c.Streams(), stream) || slices.Contains(c.sink.streamNames(), stream) {
+	c.mu.Lock()
+	reads := slices.Contains(c.streams, stream)
+	c.mu.Unlock()
+	if reads || slices.Contains(c.sink.streamNames(), stream) {
 		return nil
 	}
 	return noStream(c.spec.Sink, stream)

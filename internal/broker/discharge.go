@@ -40,7 +40,7 @@ func (s *sink) discharge(st *sinkStream, texts []string) {
 func (st *sinkStream) undeliver(ids []hub.ID) {
 	var gone map[eventName]struct{}
 	for c := range st.attachments {
-		if c.waiting() == 0 {
+		if !c.mayQueue(ids) {
 			continue
 		}
 		if gone == nil {

@@ -261,6 +261,7 @@ func (s *sink) hand(st *sinkStream, c *consumer, deliveries []delivery, n int, n
 	}
 	n = min(n, len(deliveries))
 	events := make([]hub.Event, 0, n)
+	var ids span
 	for _, d := range deliveries[:n] {
 		size := entrySize(&d.event)
 		if c.spec.MaxBytes > 0 && c.bytes > 0 && c.bytes+size > c.spec.MaxBytes {
@@ -268,6 +269,7 @@ func (s *sink) hand(st *sinkStream, c *consumer, deliveries []delivery, n int, n
 			break
 		}
 		events = append(events, d.event)
+		ids.include(d.id)
 		if !c.pull && !s.noAck() {
 			a.grant(d.id, lease{attempt: d.event.Attempt, since: now, size: size, marked: d.marked})
 		}
@@ -283,6 +285,6 @@ func (s *sink) hand(st *sinkStream, c *consumer, deliveries []delivery, n int, n
 	if c.pull || s.noAck() {
 		room -= len(events) // for others they count already
 	}
-	c.assign(batch{events, now, now}, c.reserved == 0 && room <= 0)
+	c.assign(batch{events, now, now, ids}, c.reserved == 0 && room <= 0)
 	return deliveries[len(events):]
 }

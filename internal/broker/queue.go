@@ -11,6 +11,26 @@ type batch struct {
 	events []hub.Event
 	born   time.Time // they were assigned
 	since  time.Time // their leases began
+	span   span      // of the events, and perhaps of others
+}
+
+// span is of ids: from the lowest to the highest.
+type span struct{ low, high hub.ID }
+
+// include makes it wide enough for an id; the zero span is that of none.
+func (s *span) include(id hub.ID) {
+	switch {
+	case *s == span{}:
+		s.low, s.high = id, id
+	case id.Compare(s.low) < 0:
+		s.low = id
+	case id.Compare(s.high) > 0:
+		s.high = id
+	}
+}
+
+func (s span) meets(other span) bool {
+	return s.low.Compare(other.high) <= 0 && other.low.Compare(s.high) <= 0
 }
 
 // Take returns what was assigned since the last time: the dispatcher reads only
@@ -136,6 +156,24 @@ func (c *consumer) names() map[eventName]struct{} {
 		}
 	}
 	return names
+}
+
+// mayQueue says whether some of these may wait in the queue. What is acknowledged
+// came before what waits, mostly, so that nobody need go through all of that for
+// each ack.
+func (c *consumer) mayQueue(ids []hub.ID) bool {
+	var asked span
+	for _, id := range ids {
+		asked.include(id)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.queue {
+		if c.queue[i].span.meets(asked) {
+			return true
+		}
+	}
+	return false
 }
 
 // eventName is an event in the whole of Redis.

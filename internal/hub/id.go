@@ -16,6 +16,9 @@ type ID struct {
 
 // ParseID reads "<ms>-<seq>"; both numbers are needed.
 func ParseID(s string) (ID, error) {
+	if id, end := ScanID(s); end > 0 && end == len(s) {
+		return id, nil
+	}
 	ms, seq, ok := strings.Cut(s, "-")
 	if !ok {
 		return ID{}, fmt.Errorf("%q is not an event id: want <milliseconds>-<sequence>", clip(s))
@@ -41,6 +44,33 @@ func parseDigits(s string) (uint64, error) {
 		return 0, fmt.Errorf("want a number below 2^64")
 	}
 	return n, nil
+}
+
+// ScanID reads the id that text begins with, and says where it ends; 0: there is
+// none, or ParseID is to say what is wrong with it.
+func ScanID[T string | []byte](text T) (id ID, end int) {
+	ms, at := scanNumber(text, 0)
+	if at == 0 || at == len(text) || text[at] != '-' {
+		return ID{}, 0
+	}
+	seq, end := scanNumber(text, at+1)
+	if end == at+1 {
+		return ID{}, 0
+	}
+	return ID{MS: ms, Seq: seq}, end
+}
+
+// scanNumber reads as many digits as certainly make a number below 2^64, and says
+// where they end; where they begin: there are none, or too many.
+func scanNumber[T string | []byte](text T, begin int) (n uint64, end int) {
+	const safe = 19 // digits
+	for end = begin; end < len(text) && '0' <= text[end] && text[end] <= '9'; end++ {
+		if end-begin == safe {
+			return 0, begin
+		}
+		n = 10*n + uint64(text[end]-'0')
+	}
+	return n, end
 }
 
 // Append appends the id's text to dst.

@@ -137,3 +137,21 @@ func asNumber(id hub.ID) *big.Int {
 	n := new(big.Int).SetUint64(id.MS)
 	return n.Add(n.Lsh(n, 64), new(big.Int).SetUint64(id.Seq))
 }
+
+func TestScanIDTakesWhatParseIDTakes(t *testing.T) {
+	t.Parallel()
+	for text, size := range map[string]int{
+		"1-0": 3, "1763650000000-12": 16, "007-00": 6, `1-0"`: 3, "1-0-0": 3, "9999999999999999999-9999999999999999999": 39,
+		"": 0, "-": 0, "1": 0, "1-": 0, "-1": 0, "+1-0": 0, "1-+0": 0, " 1-0": 0, "1_0-0": 0, "1 -0": 0,
+		"10000000000000000000-0": 0, "0-18446744073709551616": 0, // ParseID says which of these are too large
+	} {
+		id, end := hub.ScanID(text)
+		same, sameEnd := hub.ScanID([]byte(text))
+		if end != size || sameEnd != size || id != same {
+			t.Errorf("%q ends at %d and %d, want %d", text, end, sameEnd, size)
+		}
+		if want, err := hub.ParseID(text[:end]); end > 0 && (err != nil || id != want) {
+			t.Errorf("%q is %v, want %v, %v", text, id, want, err)
+		}
+	}
+}

@@ -123,6 +123,11 @@ type Consumer interface {
 	// An unknown stream is the *Error CodeStreamNotFound, done is not called then.
 	Settle(s Settlement, done func(Settled, error)) error
 
+	// AckEach acks events of one stream, as a call of Settle for each of them would,
+	// by its answers and errors. It takes ids over. done is called like that of
+	// Settle, perhaps more than once: so many more have ended, and whether they failed.
+	AckEach(stream string, ids []ID, done func(n int, err error)) error
+
 	// AddStream has the consumer read a further stream too, from a position that
 	// counts if the sink does not know the stream ("": the sink's own). Adding one
 	// that it reads changes nothing. Errors as of Broker.Consume.

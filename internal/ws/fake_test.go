@@ -141,6 +141,16 @@ func (c *fakeConsumer) Settle(s hub.Settlement, done func(hub.Settled, error)) e
 	return nil
 }
 
+func (c *fakeConsumer) AckEach(stream string, ids []hub.ID, done func(int, error)) error {
+	for _, id := range ids {
+		s := hub.Settlement{Verb: hub.VerbAck, Stream: stream, Receipts: []hub.Receipt{{ID: id}}}
+		if err := c.Settle(s, func(_ hub.Settled, err error) { done(1, err) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func receiptsText(list []hub.Receipt) (text string) {
 	for _, r := range list {
 		text += " " + r.ID.String()

@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	connections *prometheus.GaugeVec
 	commands    *prometheus.CounterVec
+	acks        prometheus.Counter // those of commands that are acks
 	stalled     prometheus.Counter
 }
 
@@ -27,6 +28,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "hub_stalled_sockets_total", Help: "WebSockets ended because the peer took no frame within the write timeout.",
 		}),
 	}
+	m.acks = m.commands.WithLabelValues(kindAck)
 	for _, role := range []string{roleSink, roleReader, roleBroadcast} {
 		m.connections.WithLabelValues(role)
 	}
@@ -36,7 +38,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 func (m *metrics) command(kind string) {
 	switch kind {
-	case kindAck, kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream,
+	case kindAck:
+		m.acks.Inc()
+		return
+	case kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream,
 		kindSubscribe, kindUnsubscribe, kindPublish:
 	default:
 		kind = "other" // the label must not be the client's to choose

@@ -1,8 +1,11 @@
 package ws
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +32,11 @@ type session struct {
 	id     string
 	role   string
 
-	started atomic.Bool     // start was called
-	conn    *websocket.Conn // set by it
-	source  source          // likewise
+	started  atomic.Bool     // start was called
+	conn     *websocket.Conn // set by it
+	source   source          // likewise
+	gatherer gatherer        // the source, where it is one
+	frame    []byte          // room for frames of a gatherer; owned by the reader
 
 	queued     atomic.Bool  // the pump knows that there may be something to write
 	writing    atomic.Int64 // since when frames wait to be taken, Unix ns; 0: none do
@@ -81,10 +86,23 @@ type source interface {
 	close(sess *session)
 }
 
+// gatherer is a source that does commands together whose frames have come together.
+type gatherer interface {
+	// gather takes a frame, which is good until it returns; false: the frame is another
+	// command, and was not looked at.
+	gather(sess *session, frame []byte) bool
+	// settle does what was gathered. It does not block, and any goroutine may call it.
+	settle(sess *session)
+}
+
 // start makes a session known as a socket, whose first frame is ready.
 func (s *session) start(conn *websocket.Conn, ready []byte, src source) {
 	s.conn, s.source = conn, src
 	s.mu.Lock()
+	if g, ok := src.(gatherer); ok {
+		s.gatherer = g
+		s.wire.idle = func() { g.settle(s) } // what is gathered does not wait for what has not come
+	}
 	s.replies = append([][]byte{ready}, s.replies...)
 	s.mu.Unlock()
 	s.started.Store(true)
@@ -174,6 +192,7 @@ func (s *session) quiet() bool {
 
 // read takes commands until the socket ends.
 func (s *session) read() {
+	defer s.settle()
 	for {
 		kind, frame, err := s.receive()
 		if err != nil {
@@ -185,11 +204,18 @@ func (s *session) read() {
 		if ending {
 			continue // its words come too late; the close handshake follows
 		}
+		if s.gatherer != nil && kind == websocket.MessageText && s.gatherer.gather(s, frame) {
+			if !s.awaitRoom() {
+				return
+			}
+			continue
+		}
+		s.settle() // it came before
 		if kind != websocket.MessageText {
 			s.fail(hub.Errorf(hub.CodeInvalidRequest, "send text frames"))
 			continue
 		}
-		c, fault := parseCommand(frame)
+		c, fault := parseCommand(s.keep(frame))
 		if c == nil {
 			s.fail(fault)
 			continue
@@ -230,7 +256,10 @@ func (s *session) receive() (websocket.MessageType, []byte, error) {
 		return 0, nil, err
 	}
 	most := max(commandBytes, s.server.opts.Limits.BatchBytes+targetBytes)
-	frame, err := io.ReadAll(io.LimitReader(reader, int64(most)+1))
+	frame, err := readAll(reader, s.frame[:0], most+1)
+	if s.reuses(frame) {
+		s.frame = frame
+	}
 	if err == nil && len(frame) > most {
 		tooLarge := hub.Errorf(hub.CodePayloadTooLarge, "a frame may have at most %d bytes", most)
 		s.end(websocket.StatusMessageTooBig, tooLarge)
@@ -238,6 +267,48 @@ func (s *session) receive() (websocket.MessageType, []byte, error) {
 		err = tooLarge
 	}
 	return kind, frame, err
+}
+
+// keptFrame bounds the room that is kept for frames.
+const keptFrame = 4 << 10
+
+// readAll appends what comes, but not more than makes most bytes of it.
+func readAll(from io.Reader, to []byte, most int) ([]byte, error) {
+	for len(to) < most {
+		if len(to) == cap(to) {
+			to = slices.Grow(to, firstFrame)
+		}
+		n, err := from.Read(to[len(to):min(cap(to), most)])
+		to = to[:len(to)+n]
+		if errors.Is(err, io.EOF) {
+			return to, nil
+		}
+		if err != nil {
+			return to, err
+		}
+	}
+	return to, nil
+}
+
+// firstFrame is room for most commands.
+const firstFrame = 512
+
+// reuses says whether a frame's room is that of the next, too.
+func (s *session) reuses(frame []byte) bool { return s.gatherer != nil && cap(frame) <= keptFrame }
+
+// keep makes a frame good for longer than until the next.
+func (s *session) keep(frame []byte) []byte {
+	if s.reuses(frame) {
+		return bytes.Clone(frame)
+	}
+	return frame
+}
+
+// settle has a gatherer do what it has gathered.
+func (s *session) settle() {
+	if s.gatherer != nil {
+		s.gatherer.settle(s)
+	}
 }
 
 // awaitRoom waits while too many answers wait; false when the socket ends.
@@ -249,6 +320,7 @@ func (s *session) awaitRoom() bool {
 		if !full {
 			return true
 		}
+		s.settle() // before a wait
 		select {
 		case <-s.room:
 		case <-s.mute:

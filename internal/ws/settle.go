@@ -2,6 +2,8 @@ package ws
 
 import "eventhub/internal/hub"
 
+const acked = "acked" // what the answer to an ack calls the events that are
+
 func (s *sinkSource) ack(sess *session, c *command) error {
 	f := c.read("stream", "ids", "up_to")
 	settlement := hub.Settlement{Verb: hub.VerbAck, Stream: s.target(f), UpTo: f.upTo()}
@@ -15,7 +17,7 @@ func (s *sinkSource) ack(sess *session, c *command) error {
 	default:
 		ids = s.consumer.Held() // as many may be in the answer
 	}
-	return s.settle(sess, c, f, settlement, ids, "acked")
+	return s.carryOut(sess, c, f, settlement, ids, acked)
 }
 
 func (s *sinkSource) nack(sess *session, c *command) error {
@@ -24,13 +26,13 @@ func (s *sinkSource) nack(sess *session, c *command) error {
 		Verb: hub.VerbNack, Stream: s.target(f), Receipts: f.receipts(true),
 		Delay: f.delay(), Reason: f.reason(), DeadLetter: f.flag("dead_letter"),
 	}
-	return s.settle(sess, c, f, settlement, len(settlement.Receipts), "nacked")
+	return s.carryOut(sess, c, f, settlement, len(settlement.Receipts), "nacked")
 }
 
 func (s *sinkSource) extend(sess *session, c *command) error {
 	f := c.read("stream", "ids")
 	settlement := hub.Settlement{Verb: hub.VerbExtend, Stream: s.target(f), Receipts: f.receipts(true)}
-	return s.settle(sess, c, f, settlement, len(settlement.Receipts), "extended")
+	return s.carryOut(sess, c, f, settlement, len(settlement.Receipts), "extended")
 }
 
 // target is the stream a command means; it may be left out where there is one.
@@ -46,12 +48,17 @@ func (s *sinkSource) target(f *fields) string {
 	return streams[0]
 }
 
-// settle has the engine do what f was read for; ids weighs it, and done is what
-// the answer calls the events it worked for.
-func (s *sinkSource) settle(sess *session, c *command, f *fields, settlement hub.Settlement, ids int, done string) error {
+// carryOut has the engine do what f was read for.
+func (s *sinkSource) carryOut(sess *session, c *command, f *fields, settlement hub.Settlement, ids int, done string) error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	return s.submit(sess, c, settlement, ids, done)
+}
+
+// submit hands a settlement to the engine; ids weighs it, and done is what the answer
+// calls the events it worked for.
+func (s *sinkSource) submit(sess *session, c *command, settlement hub.Settlement, ids int, done string) error {
 	stale := settlement.Verb != hub.VerbAck
 	sess.begin(c, ids)
 	err := s.consumer.Settle(settlement, func(settled hub.Settled, err error) {

@@ -49,6 +49,9 @@ type sinkSource struct {
 	consumer   hub.Consumer
 	spec       hub.ConsumerSpec
 	maxStreams int
+
+	receipt [1]hub.Receipt // room for gather
+	crowd   crowd
 }
 
 func (s *sinkSource) readyFrame(sess *session) []byte {

@@ -19,15 +19,39 @@ const (
 // ends it. Redis or its time limit answers every command, so the wait ends.
 func (s *session) begin(c *command, weight int) {
 	c.fields = nil // the frame may go
-	c.weight = int64(min(commandWeight+weight, maxUnderway))
+	c.weight = weighs(weight)
 	_ = s.underway.Acquire(context.Background(), c.weight) // fails with its context only
 	s.commands.Add(1)
 }
 
-func (s *session) answered(c *command) {
-	s.underway.Release(c.weight)
-	s.commands.Add(-1)
+// tryBegin is begin for a command that answerAll will end, unless it had to wait.
+func (s *session) tryBegin(weight int) bool {
+	if !s.underway.TryAcquire(weighs(weight)) {
+		return false
+	}
+	s.commands.Add(1)
+	return true
+}
+
+func weighs(weight int) int64 { return int64(min(commandWeight+weight, maxUnderway)) }
+
+func (s *session) answered(c *command) { s.ended(1, c.weight) }
+
+// ended takes commands off the books, with their weight in all.
+func (s *session) ended(n int, weight int64) {
+	s.underway.Release(weight)
+	s.commands.Add(-int32(n))
 	s.stir() // what the client holds has changed
+}
+
+// answerAll is answer for so many commands without a ref, of one event each.
+func (s *session) answerAll(n int, err error) {
+	if err != nil {
+		for range n {
+			s.reply(errorFrame(nil, hub.AsError(err)))
+		}
+	}
+	s.ended(n, int64(n)*weighs(1))
 }
 
 // answer is what a command's end leads to: nothing when it worked and has no

@@ -15,6 +15,7 @@ import (
 type wire struct {
 	net.Conn
 	early []byte // of the client's, read with its request
+	idle  func() // called before a Read that may wait, where it is set; set before the first
 
 	mu     sync.Mutex // held while whole frames are written: protects the fields below
 	closed bool       // the close frame was written: no data follows (RFC 6455, §5.5.1)
@@ -99,6 +100,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		n := copy(p, w.early)
 		w.early = w.early[n:]
 		return n, nil
+	}
+	if w.idle != nil {
+		w.idle()
 	}
 	return w.Conn.Read(p)
 }
