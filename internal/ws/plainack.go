@@ -7,8 +7,8 @@ import (
 )
 
 // plainAck reads the frame that comes all the time, an ack of events by their ids
-// without a ref, in one pass and without garbage: CPU per frame is a fifth of what
-// parseCommand and fields take. It appends to list. ok is false for every other
+// without a ref, in one pass and without garbage, in less than a tenth of the time that
+// parseCommand and fields take (BenchmarkPlainAck). It appends to list. ok is false for every other
 // frame, also for a plain ack in unusual words (escapes, numbers of 20 digits) and
 // for all that is wrong: those read it then, and say so. What it takes, they would
 // take with the same result.
