@@ -157,7 +157,11 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Hijack lets a WebSocket take the connection.
 func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	r.hijacked = true
-	return http.NewResponseController(r.ResponseWriter).Hijack()
+	taken, buffer, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if c, ok := taken.(*conn); ok {
+		taken = c.release()
+	}
+	return taken, buffer, err
 }
 
 // Unwrap is for http.ResponseController.

@@ -70,9 +70,9 @@ func newRouter(h *handler) chi.Router {
 		r.Method(http.MethodGet, "/metrics", h.Metrics)
 	}
 
-	r.Post("/v1/events", h.handle(h.publishMany))
+	r.Post("/v1/events", h.handle(watchless(h.publishMany)))
 	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
-	r.Post("/v1/broadcast/{channel}", h.handle(h.broadcast))
+	r.Post("/v1/broadcast/{channel}", h.handle(watchless(h.broadcast)))
 	h.routeStreams(r)
 	r.Get("/v1/channels", h.handle(h.listChannels))
 	r.Get("/v1/channels/{channel}", h.handle(h.getChannel))
