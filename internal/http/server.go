@@ -59,7 +59,7 @@ func NewServer(opts Options) *Server {
 	}
 	serving, drain := context.WithCancel(context.Background())
 	h := &handler{Options: opts, serving: serving, metrics: newMetrics(opts.Registry)}
-	return &Server{server: newHTTPServer(newRouter(h), opts.Log), log: opts.Log, drain: drain}
+	return &Server{server: newHTTPServer(newEntry(h), opts.Log), log: opts.Log, drain: drain}
 }
 
 // NewMetricsServer serves /metrics and nothing else, on a listener of its own.

@@ -16,7 +16,7 @@ func (h *handler) routeStreams(r chi.Router) {
 	r.Delete(stream, h.handle(h.deleteStream))
 	r.Post(stream+"/prune", h.handle(h.prune))
 	r.Post(stream+"/raw", h.handle(watchless(h.publishRaw)))
-	r.Post(stream+"/events", h.handle(watchless(h.publish)))
+	r.Post(eventsRoute, h.handle(watchless(h.publish)))
 	r.Get(stream+"/events/{id}", h.handle(h.getEvent))
 	r.Delete(stream+"/events/{id}", h.handle(h.deleteEvent))
 }
