@@ -83,13 +83,12 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, tooLarge func(hub
 		_, err = buffer.ReadFrom(http.MaxBytesReader(w, r.Body, most))
 		data = buffer.Bytes()
 	}
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
+	if err == nil {
+		return data, nil
+	}
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		drain(r, most)
 		return nil, tooLarge(h.Limits)
-	case err != nil:
-		return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")
 	}
-	return data, nil
+	return nil, hub.Errorf(hub.CodeInvalidRequest, "the body ended early or came too slowly")
 }

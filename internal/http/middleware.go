@@ -20,15 +20,6 @@ import (
 	"eventhub/internal/hub"
 )
 
-// plainPath has the router see the decoded path, so that a name matches however
-// the client has escaped it.
-func plainPath(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.URL.RawPath = ""
-		next.ServeHTTP(w, r)
-	})
-}
-
 // requestIDHeader has the id of a request: its answer's, and afterwards its own, too.
 const requestIDHeader = "X-Request-Id"
 
@@ -41,7 +32,8 @@ func requestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header[requestIDHeader]
 		if len(id) != 1 || !plainID(id[0]) {
-			id = []string{server + strconv.FormatUint(requests.Add(1), 10)}
+			var text [40]byte
+			id = []string{string(strconv.AppendUint(append(text[:0], server...), requests.Add(1), 10))}
 			r.Header[requestIDHeader] = id // a context would copy the request
 		}
 		header := w.Header()
@@ -92,13 +84,28 @@ func (h *handler) observe(next http.Handler) http.Handler {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		next.ServeHTTP(rec, r)
-		route := chi.RouteContext(r.Context()).RoutePattern()
+		if rec.series != nil && rec.status == http.StatusCreated && !rec.hijacked {
+			rec.series.count().Inc()
+			rec.series.seconds().Observe(time.Since(began).Seconds())
+			return
+		}
+		route := rec.route
 		if route == "" || rec.status == http.StatusNotFound && route == "/*" {
 			route = "none"
 		}
 		h.metrics.requests.WithLabelValues(route, method(r.Method), strconv.Itoa(rec.code())).Inc()
 		if !rec.hijacked && rec.Header().Get("Content-Type") != streamType { // whose life is no duration of a request
 			h.metrics.seconds.WithLabelValues(route).Observe(time.Since(began).Seconds())
+		}
+	})
+}
+
+// tellRoute tells observe which route the router has found.
+func tellRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		if rec, ok := w.(*recorder); ok {
+			rec.route = r.Pattern
 		}
 	})
 }
@@ -138,6 +145,8 @@ type recorder struct {
 	http.ResponseWriter
 	status   int
 	hijacked bool
+	route    string  // its pattern; "" for none
+	series   *series // of the route's usual answer, where it is known
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -157,7 +166,11 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Hijack lets a WebSocket take the connection.
 func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	r.hijacked = true
-	return http.NewResponseController(r.ResponseWriter).Hijack()
+	taken, buffer, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if c, ok := taken.(*conn); ok {
+		taken = c.release()
+	}
+	return taken, buffer, err
 }
 
 // Unwrap is for http.ResponseController.

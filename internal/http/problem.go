@@ -68,8 +68,11 @@ func writeJSON(w http.ResponseWriter, status int, value any) error {
 	return nil
 }
 
+// saysItIsJSON is not changed; a header with a list of its own would be garbage.
+var saysItIsJSON = []string{hub.JSONType}
+
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = saysItIsJSON
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/go-chi/chi/v5"
+
 	"eventhub/internal/hub"
 )
 
@@ -16,8 +18,11 @@ const (
 
 // publish serves POST /v1/streams/{stream}/events.
 func (h *handler) publish(w http.ResponseWriter, r *http.Request) error {
-	stream, err := name(r, "stream")
-	if err != nil {
+	return h.publishTo(w, r, chi.URLParam(r, "stream"))
+}
+
+func (h *handler) publishTo(w http.ResponseWriter, r *http.Request, stream string) error {
+	if err := hub.CheckName("stream", stream); err != nil {
 		return err
 	}
 	p, err := hub.ParsePublication(r.URL.RawQuery, r.Header.Values(idempotencyKey))
@@ -59,7 +64,9 @@ func (h *handler) store(w http.ResponseWriter, r *http.Request, p hub.Publicatio
 	if err != nil {
 		return body.placed(err)
 	}
-	answer := appendIDs(make([]byte, 0, 64+24*len(published.IDs)), texts(published.IDs), body.batch)
+	answer := appendIDs(make([]byte, 0, 192+24*len(published.IDs)), len(published.IDs), body.batch, func(dst []byte, i int) []byte {
+		return append(published.IDs[i].Append(append(dst, '"')), '"')
+	})
 	answer = hub.AppendQuoted(append(answer, `,"stream":`...), p.Stream)
 	status := http.StatusCreated
 	switch {
@@ -93,21 +100,23 @@ func (h *handler) broadcast(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeBody(w, http.StatusAccepted, append(appendIDs(nil, ids, body.batch), '}'))
+	answer := appendIDs(nil, len(ids), body.batch, func(dst []byte, i int) []byte { return hub.AppendQuoted(dst, ids[i]) })
+	writeBody(w, http.StatusAccepted, append(answer, '}'))
 	return nil
 }
 
-// appendIDs opens the answer to a publish: one id, or a list for a batch.
-func appendIDs(dst []byte, ids []string, batch bool) []byte {
+// appendIDs opens the answer to a publish: one id, or a list for a batch. add appends
+// the i-th as JSON.
+func appendIDs(dst []byte, n int, batch bool, add func(dst []byte, i int) []byte) []byte {
 	if !batch {
-		return hub.AppendQuoted(append(dst, `{"id":`...), ids[0])
+		return add(append(dst, `{"id":`...), 0)
 	}
 	dst = append(dst, `{"ids":[`...)
-	for i, id := range ids {
+	for i := range n {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = hub.AppendQuoted(dst, id)
+		dst = add(dst, i)
 	}
 	return append(dst, ']')
 }

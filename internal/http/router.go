@@ -55,10 +55,24 @@ type handler struct {
 // when it returns one.
 type endpoint func(w http.ResponseWriter, r *http.Request) error
 
+// entry is where requests come in: what all of them pass, then the router, or the
+// shortcut around it.
+type entry struct {
+	chi.Router
+	first http.Handler
+}
+
+func newEntry(h *handler) entry {
+	routes := newRouter(h)
+	return entry{routes, requestID(h.observe(h.shortcut(routes)))}
+}
+
+func (e entry) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.first.ServeHTTP(w, r) }
+
 // newRouter has every route of the API.
 func newRouter(h *handler) chi.Router {
 	r := chi.NewRouter()
-	r.Use(plainPath, requestID, h.observe, h.rescue, middleware.GetHead)
+	r.Use(plainPath, tellRoute, h.rescue, middleware.GetHead)
 	r.NotFound(h.handle(notFound))
 	r.MethodNotAllowed(h.handle(methodNotAllowed(r)))
 
@@ -70,9 +84,9 @@ func newRouter(h *handler) chi.Router {
 		r.Method(http.MethodGet, "/metrics", h.Metrics)
 	}
 
-	r.Post("/v1/events", h.handle(h.publishMany))
+	r.Post("/v1/events", h.handle(watchless(h.publishMany)))
 	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
-	r.Post("/v1/broadcast/{channel}", h.handle(h.broadcast))
+	r.Post("/v1/broadcast/{channel}", h.handle(watchless(h.broadcast)))
 	h.routeStreams(r)
 	r.Get("/v1/channels", h.handle(h.listChannels))
 	r.Get("/v1/channels/{channel}", h.handle(h.getChannel))
@@ -97,6 +111,15 @@ func (h *handler) routeSinks(r chi.Router) {
 	r.Get(sink+"/dead-letters", h.handle(h.listDeadLetters))
 	r.Delete(sink+"/dead-letters", h.handle(h.purgeDeadLetters))
 	r.Post(sink+"/dead-letters/redrive", h.handle(h.redrive))
+}
+
+// plainPath has the router see the decoded path, so that a name matches however
+// the client has escaped it.
+func plainPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.RawPath = ""
+		next.ServeHTTP(w, r)
+	})
 }
 
 // handle makes an http.HandlerFunc of an endpoint.

@@ -59,7 +59,7 @@ func NewServer(opts Options) *Server {
 	}
 	serving, drain := context.WithCancel(context.Background())
 	h := &handler{Options: opts, serving: serving, metrics: newMetrics(opts.Registry)}
-	return &Server{server: newHTTPServer(newRouter(h), opts.Log), log: opts.Log, drain: drain}
+	return &Server{server: newHTTPServer(newEntry(h), opts.Log), log: opts.Log, drain: drain}
 }
 
 // NewMetricsServer serves /metrics and nothing else, on a listener of its own.
@@ -83,11 +83,11 @@ func (s *Server) Handler() http.Handler { return s.server.Handler }
 // pulls, stops accepting, has the sockets drained by drainSockets, waits for the
 // requests under way, and returns; what takes longer than limit in all is cut
 // off.
-func (s *Server) Run(ctx context.Context, listener net.Listener, limit time.Duration, drainSockets func(context.Context)) error {
+func (s *Server) Run(ctx context.Context, on net.Listener, limit time.Duration, drainSockets func(context.Context)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving %s: %w", listener.Addr(), err)
+		if err := s.server.Serve(listener{on}); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving %s: %w", on.Addr(), err)
 		}
 		return nil
 	})

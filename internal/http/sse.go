@@ -121,7 +121,7 @@ func (s *feeds) serve(w http.ResponseWriter, r *http.Request, name string, f fee
 	open := s.open.WithLabelValues(name)
 	open.Inc()
 	defer open.Dec()
-	boundSendBuffer(r.Context(), s.SendBuffer)
+	boundSendBuffer(r, s.SendBuffer)
 	out := &sseWriter{w: w, conn: http.NewResponseController(w), limit: s.WriteLimit, buffers: s.buffers[name]}
 	if out.write([]byte(comment)) == nil {
 		s.show(r, out, f)

@@ -15,8 +15,8 @@ func (h *handler) routeStreams(r chi.Router) {
 	r.Get(stream, h.handle(h.getStream))
 	r.Delete(stream, h.handle(h.deleteStream))
 	r.Post(stream+"/prune", h.handle(h.prune))
-	r.Post(stream+"/raw", h.handle(h.publishRaw))
-	r.Post(stream+"/events", h.handle(h.publish))
+	r.Post(stream+"/raw", h.handle(watchless(h.publishRaw)))
+	r.Post(eventsRoute, h.handle(watchless(h.publish)))
 	r.Get(stream+"/events/{id}", h.handle(h.getEvent))
 	r.Delete(stream+"/events/{id}", h.handle(h.deleteEvent))
 }

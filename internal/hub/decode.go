@@ -77,6 +77,9 @@ func (d *decoder) batch(body []byte, read func(at string, value []byte) Event) (
 		if d.seen++; d.seen > d.limits.BatchEvents || d.full() {
 			return
 		}
+		if events == nil { // the others are likely to be as long as the first
+			events = make([]Event, 0, min(len(body)/(len(value)+1)+1, d.limits.BatchEvents))
+		}
 		events = append(events, read(at, value))
 	})
 	switch {
@@ -122,7 +125,7 @@ func checkJSON(body []byte) string {
 	if !utf8.Valid(body) {
 		return "is not valid UTF-8 (binary payloads go into data_base64)"
 	}
-	if json.Valid(body) {
+	if plainJSON(body) || json.Valid(body) {
 		return ""
 	}
 	var syntax *json.SyntaxError
@@ -139,6 +142,7 @@ type decoder struct {
 	limits Limits
 	to     Target
 	seen   int // elements of the array so far
+	kind   labels
 }
 
 // err is every fault so far, behind a word on what came of them.
@@ -166,7 +170,9 @@ func (d *decoder) event(at string, value []byte) Event {
 			d.fault(at+"/"+name, "is given twice")
 		}
 		seen[field] = true
-		d.member(&e, at+"/"+name, name, value)
+		if !d.plainMember(&e, name, value) {
+			d.member(&e, at+"/"+name, name, value)
+		}
 	})
 	if d.to == ToMany && !seen[fieldStream] {
 		d.fault(at+"/stream", "is missing")

@@ -89,10 +89,8 @@ func scanValue(b []byte, i int) int {
 }
 
 func scanString(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
-		}
+	for i = plainText(b, i+1); b[i] != '"'; i = plainText(b, i) {
+		i += 2 // an escape, as the string is valid
 	}
 	return i + 1
 }
