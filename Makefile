@@ -48,7 +48,7 @@ lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
 fmt: $(GOLANGCI) ## format the code with gofumpt and sort its imports
 	@set -e; for module in $(MODULES); do (cd $$module && $(LINT) fmt ./...); done
 
-bench: ## measure publishing and delivery on this machine
+bench: ## measure publishing and delivery on this machine, in under 5 minutes
 	$(GO) run ./test/bench
 
 clean: ## remove what these commands have built

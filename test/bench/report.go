@@ -17,8 +17,9 @@ type report struct {
 	Command string    `json:"command"`
 	Commit  string    `json:"commit"`
 	Time    time.Time `json:"time"`
+	Took    float64   `json:"took_seconds"`
 	Machine machine   `json:"machine"`
-	Rows    []result  `json:"rows"`
+	Rows    []result  `json:"rows,omitempty"`
 }
 
 type machine struct {
@@ -38,7 +39,16 @@ type result struct {
 	Raw       series   `json:"raw,omitzero"`
 	Ratio     float64  `json:"ratio,omitempty"` // hub to yardstick, of the median rates, or of the median p99
 	Added     *latency `json:"added,omitempty"` // hub less yardstick, of the median latencies
+	Goals     []goal   `json:"goals,omitempty"`
+	Took      float64  `json:"took_seconds"`    // with all that is not measured
 	Error     string   `json:"error,omitempty"` // then the figures don't count
+}
+
+// judge sets the figures beside the row's goals.
+func (r *result) judge(goals []goal) {
+	for _, g := range goals {
+		r.Goals = append(r.Goals, g.judge(g.of(r)))
+	}
 }
 
 // compare sets the hub's figures in relation to the yardstick's.
