@@ -16,7 +16,7 @@ LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model lint fmt bench clean redis-server tools
+.PHONY: help run test test-cluster model lint fmt bench growth clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ fmt: $(GOLANGCI) ## format the code with gofumpt and sort its imports
 
 bench: ## measure publishing and delivery on this machine, in under 5 minutes
 	$(GO) run ./test/bench
+
+growth: ## measure what an event costs as streams, sinks, sockets, backlogs and hubs grow, in under 10 minutes
+	$(GO) run ./test/bench -growth
 
 clean: ## remove what these commands have built
 	rm -rf .bin bench-out coverage.out

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 var quick = []string{"-runs", "1", "-duration", "100ms", "-backlog", "3000", "-rate", "200", "-sockets", "40"}
 
 func TestEveryRowIsMeasured(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "report.json")
 	var table strings.Builder
 	if err := run(t.Context(), append(quick, "-json", path), nil, &table, io.Discard); err != nil {
@@ -60,6 +62,24 @@ func TestEveryRowIsMeasured(t *testing.T) {
 	}
 }
 
+func TestGrowthIsMeasured(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	var table strings.Builder
+	if err := run(t.Context(), slices.Concat(quick, []string{"-growth", "-sockets", "10"}), nil, &table, io.Discard); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	for _, f := range factors(options{}) {
+		if !strings.Contains(table.String(), "\n"+f.name+" ") {
+			t.Errorf("the growth of %s is not in the table:\n%s", f.name, &table)
+		}
+	}
+	for _, limit := range []string{"goroutines a socket", "Redis connections", "Redis commands a second"} {
+		if !strings.Contains(table.String(), "\nlimits  "+limit) {
+			t.Errorf("%s are not in the table:\n%s", limit, &table)
+		}
+	}
+}
+
 func TestBenchmarksAreDescribed(t *testing.T) {
 	text, err := os.ReadFile("../../BENCH.md")
 	if err != nil {
@@ -71,6 +91,11 @@ func TestBenchmarksAreDescribed(t *testing.T) {
 		}
 		if !strings.Contains(string(text), "\n"+row.name+" ") {
 			t.Errorf("BENCH.md has no figures of %s", row.name)
+		}
+	}
+	for _, f := range factors(options{}) {
+		if !strings.Contains(string(text), "`"+f.name+"`") {
+			t.Errorf("BENCH.md does not say what the growth of %s is", f.name)
 		}
 	}
 }

@@ -91,6 +91,33 @@ func TestGoalsAreHeldAgainstTheFigures(t *testing.T) {
 	}
 }
 
+func TestWhatGrowsFasterThanTheWorkFails(t *testing.T) {
+	of := func(seconds float64) series {
+		var s series
+		s.add(sample{Events: 1_000_000, Seconds: 1, CPU: &usage{Hub: seconds, Redis: 1, Load: 99}})
+		return s
+	}
+	opts := options{duration: judgedFrom}
+	for last, fails := range map[float64]bool{4: false, 9: true} {
+		g := grown{Name: "streams", Bound: 2, Steps: []step{{Size: 1, Hub: of(2)}, {Size: 10, Hub: of(7)}, {Size: 100, Hub: of(last)}}}
+		g.compare(opts)
+		rep := report{Growth: &growth{Factors: []grown{g}}}
+		if (rep.failure() != nil) != fails || strings.Contains(rep.text(), "FAILED streams") != fails {
+			t.Errorf("with a ratio of %.2f the report says\n%s", g.Ratio, rep.text())
+		}
+	}
+	// One that fails before it is measured at all sizes says why.
+	unmeasured := grown{Name: "sinks", Steps: []step{{Size: 1, Hub: of(2)}, {Size: 10}}, Error: "at 10: no answer"}
+	text := (&report{Growth: &growth{Factors: []grown{unmeasured}}}).text()
+	if !strings.Contains(text, "FAILED sinks: at 10: no answer") {
+		t.Errorf("the report says\n%s", text)
+	}
+	idle := goal{Figure: "connections", Most: 24}
+	if missed([]goal{idle.judge(24)}) != nil || missed([]goal{idle.judge(25)}) == nil {
+		t.Error("a limit is not held")
+	}
+}
+
 func TestMemoryIsSharedOutToTheSockets(t *testing.T) {
 	rep := report{Rows: []result{{Name: "idle", Hub: series{Rate: 1000, Memory: &memory{
 		Sockets: 1000, Alone: 20 << 20, Idle: 40 << 20, Used: 50 << 20, Left: 21 << 20,

@@ -41,6 +41,7 @@ type options struct {
 	window   int            // messages that a broadcast subscriber may lag behind
 	rate     int            // events a second of the latency row
 	sockets  int            // most that a row opens, whatever its name says
+	growth   bool           // measure growth instead of the rows
 }
 
 // errUsage is a wrong command line.
@@ -59,6 +60,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.window, "window", 256, "messages that the slowest broadcast subscriber may lag behind; the hub closes at 1024")
 	flags.IntVar(&o.rate, "rate", 1000, "events a second of the row latency; latency-10000 has ten times as many")
 	flags.IntVar(&o.sockets, "sockets", 10_000, "most sockets that a row opens at once; fewer than its name says are for a quick look")
+	flags.BoolVar(&o.growth, "growth", false, "instead of the rows, measure what an event costs as one thing after another grows")
 	flags.Func("run", "measure only rows that this `regexp` matches", func(text string) (err error) {
 		o.only, err = regexp.Compile(text)
 		return err
@@ -101,9 +103,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			return err
 		}
 	}
-	for _, row := range rows(opts) {
-		if opts.only.MatchString(row.name) && ctx.Err() == nil {
-			rep.Rows = append(rep.Rows, measure(ctx, row, opts, dir, stderr))
+	switch {
+	case opts.growth:
+		rep.Growth = measureGrowth(ctx, opts, dir, stderr)
+	default:
+		for _, row := range rows(opts) {
+			if opts.only.MatchString(row.name) && ctx.Err() == nil {
+				rep.Rows = append(rep.Rows, measure(ctx, row, opts, dir, stderr))
+			}
 		}
 	}
 	rep.Took = time.Since(rep.Time).Seconds()

@@ -20,6 +20,7 @@ type report struct {
 	Took    float64   `json:"took_seconds"`
 	Machine machine   `json:"machine"`
 	Rows    []result  `json:"rows,omitempty"`
+	Growth  *growth   `json:"growth,omitempty"`
 }
 
 type machine struct {
@@ -78,8 +79,11 @@ func newReport(ctx context.Context, args []string) (*report, error) {
 			Redis: redisVersion(string(version)),
 		},
 	}
-	if len(args) == 0 {
+	switch strings.Join(args, " ") {
+	case "":
 		rep.Command = "make bench"
+	case "-growth":
+		rep.Command = "make growth"
 	}
 	return rep, nil
 }
@@ -122,6 +126,9 @@ func (r *report) failure() error {
 		if row.Error != "" {
 			names = append(names, row.Name)
 		}
+	}
+	if r.Growth != nil {
+		names = append(names, r.Growth.failures()...)
 	}
 	if names == nil {
 		return nil

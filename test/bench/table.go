@@ -43,6 +43,9 @@ func (r *report) text() string {
 			fmt.Fprintf(&b, "\nFAILED %s: %s\n", row.Name, row.Error)
 		}
 	}
+	if r.Growth != nil {
+		r.Growth.write(&b)
+	}
 	fmt.Fprintf(&b, "\nIt took %s.\n", time.Duration(r.Took*float64(time.Second)).Round(time.Second))
 	return b.String()
 }
