@@ -80,6 +80,19 @@ func TestGrowthIsMeasured(t *testing.T) {
 	}
 }
 
+func TestSoakIsMeasured(t *testing.T) {
+	t.Parallel()
+	var table strings.Builder
+	if err := run(t.Context(), slices.Concat(quick, []string{"-soak", "1s", "-sockets", "10"}), nil, &table, io.Discard); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	for _, want := range []string{"Soak of 1s", "\nresident, KiB ", "\ngoroutines ", "10 sockets left, to before any came"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("%q is not in the table:\n%s", want, &table)
+		}
+	}
+}
+
 func TestBenchmarksAreDescribed(t *testing.T) {
 	text, err := os.ReadFile("../../BENCH.md")
 	if err != nil {
@@ -127,7 +140,7 @@ func TestWithoutRedisItSaysWhatToInstall(t *testing.T) {
 
 func TestWrongFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-runs", "-1"}, {"-duration", "0s"}, {"-backlog", "5000000"}, {"-run", "("}, {"-window", "0"}, {"-sockets", "0"}, {"publish-1"}, {"-what"},
+		{"-runs", "-1"}, {"-duration", "0s"}, {"-backlog", "5000000"}, {"-run", "("}, {"-window", "0"}, {"-sockets", "0"}, {"-soak", "-1s"}, {"publish-1"}, {"-what"},
 	} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)

@@ -118,6 +118,26 @@ func TestWhatGrowsFasterThanTheWorkFails(t *testing.T) {
 	}
 }
 
+func TestASoakFailsWhenMemoryOrGoroutinesGrow(t *testing.T) {
+	steady, rising := make([]float64, 100), make([]float64, 100)
+	for i := range steady {
+		steady[i], rising[i] = 100, 100+float64(i)/4
+	}
+	steady[3], steady[99] = 500, 900 // a moment does not count
+	for name, c := range map[string]struct {
+		soak
+		right bool
+	}{
+		"steady":     {soak{Resident: trendOf(steady), Goroutines: trendOf(steady)}, true},
+		"memory":     {soak{Resident: trendOf(rising), Goroutines: trendOf(steady)}, false},
+		"goroutines": {soak{Resident: trendOf(steady), Goroutines: trendOf(rising)}, false},
+	} {
+		if err := c.check(); (err == nil) != c.right {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMemoryIsSharedOutToTheSockets(t *testing.T) {
 	rep := report{Rows: []result{{Name: "idle", Hub: series{Rate: 1000, Memory: &memory{
 		Sockets: 1000, Alone: 20 << 20, Idle: 40 << 20, Used: 50 << 20, Left: 21 << 20,

@@ -3,7 +3,7 @@ package main
 import "strconv"
 
 // goal is what a figure is to reach. One that is missed is shown; the exit status is
-// for work that was wrong, and for the bounds of -growth.
+// for work that was wrong, and for the bounds of -growth and -soak.
 type goal struct {
 	Figure string  `json:"figure"`
 	Least  float64 `json:"at_least,omitempty"`

@@ -42,10 +42,11 @@ type options struct {
 	rate     int            // events a second of the latency row
 	sockets  int            // most that a row opens, whatever its name says
 	growth   bool           // measure growth instead of the rows
+	soak     time.Duration  // how long to soak instead of measuring the rows, 0 for not
 }
 
 // errUsage is a wrong command line.
-var errUsage = fmt.Errorf("it takes flags only: numbers from 1, -duration from 1ms to 1h, -backlog up to %d", maxStored)
+var errUsage = fmt.Errorf("it takes flags only: numbers from 1, -duration from 1ms to 1h, -soak up to 24h, -backlog up to %d", maxStored)
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o := options{only: regexp.MustCompile("")}
@@ -61,6 +62,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.rate, "rate", 1000, "events a second of the row latency; latency-10000 has ten times as many")
 	flags.IntVar(&o.sockets, "sockets", 10_000, "most sockets that a row opens at once; fewer than its name says are for a quick look")
 	flags.BoolVar(&o.growth, "growth", false, "instead of the rows, measure what an event costs as one thing after another grows")
+	flags.DurationVar(&o.soak, "soak", 0, "instead of the rows, soak a hub at half load for so long, and see that its memory does not grow")
 	flags.Func("run", "measure only rows that this `regexp` matches", func(text string) (err error) {
 		o.only, err = regexp.Compile(text)
 		return err
@@ -71,7 +73,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	case err != nil:
 		return o, errUsage
-	case flags.NArg() > 0, o.duration < time.Millisecond, o.duration > time.Hour, o.runs < 0, o.rate < 1,
+	case flags.NArg() > 0, o.duration < time.Millisecond, o.duration > time.Hour, o.runs < 0, o.rate < 1, o.soak < 0, o.soak > 24*time.Hour,
 		o.backlog < 1, o.backlog > maxStored, o.prefetch < 1, o.window < 1, o.sockets < 1:
 		return o, errUsage
 	}
@@ -106,6 +108,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	switch {
 	case opts.growth:
 		rep.Growth = measureGrowth(ctx, opts, dir, stderr)
+	case opts.soak > 0:
+		rep.Soak = measureSoak(ctx, opts, dir, stderr)
 	default:
 		for _, row := range rows(opts) {
 			if opts.only.MatchString(row.name) && ctx.Err() == nil {

@@ -65,6 +65,20 @@ func (p *poster) read(conn *httpConn) {
 	}
 }
 
+// finish waits for the answers to all that was sent. Nothing can be sent afterwards.
+func (p *poster) finish(ctx context.Context) error {
+	for range p.conns {
+		select {
+		case <-p.free:
+		case err := <-p.failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 func (p *poster) close() {
 	for _, conn := range p.conns {
 		conn.close()

@@ -21,6 +21,7 @@ type report struct {
 	Machine machine   `json:"machine"`
 	Rows    []result  `json:"rows,omitempty"`
 	Growth  *growth   `json:"growth,omitempty"`
+	Soak    *soak     `json:"soak,omitempty"`
 }
 
 type machine struct {
@@ -84,6 +85,8 @@ func newReport(ctx context.Context, args []string) (*report, error) {
 		rep.Command = "make bench"
 	case "-growth":
 		rep.Command = "make growth"
+	case "-soak 5m":
+		rep.Command = "make soak"
 	}
 	return rep, nil
 }
@@ -129,6 +132,9 @@ func (r *report) failure() error {
 	}
 	if r.Growth != nil {
 		names = append(names, r.Growth.failures()...)
+	}
+	if r.Soak != nil && r.Soak.Error != "" {
+		names = append(names, "soak")
 	}
 	if names == nil {
 		return nil

@@ -46,6 +46,9 @@ func (r *report) text() string {
 	if r.Growth != nil {
 		r.Growth.write(&b)
 	}
+	if r.Soak != nil {
+		r.Soak.write(&b)
+	}
 	fmt.Fprintf(&b, "\nIt took %s.\n", time.Duration(r.Took*float64(time.Second)).Round(time.Second))
 	return b.String()
 }
