@@ -6,6 +6,8 @@ TESTFLAGS ?=
 # Of make model: how many seeds, and the first of them.
 SEEDS ?= 2000
 FIRST ?= 1
+# Of make soak: how long.
+SOAK ?= 5m
 
 # Built with the local Go, as golangci-lint must not be older than the code it reads.
 GOLANGCI_VERSION := v2.15.0
@@ -16,7 +18,7 @@ LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench clean redis-server tools
+.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench growth soak clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +59,14 @@ lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
 fmt: $(GOLANGCI) ## format the code with gofumpt and sort its imports
 	@set -e; for module in $(MODULES); do (cd $$module && $(LINT) fmt ./...); done
 
-bench: ## measure publishing and delivery on this machine
+bench: ## measure publishing and delivery on this machine, in under 5 minutes
 	$(GO) run ./test/bench
+
+growth: ## measure what an event costs as streams, sinks, sockets, backlogs and hubs grow, in under 10 minutes
+	$(GO) run ./test/bench -growth
+
+soak: ## see for SOAK=5m, and 2 minutes more, that a hub's memory does not grow
+	$(GO) run ./test/bench -soak $(SOAK)
 
 clean: ## remove what these commands have built
 	rm -rf .bin bench-out coverage.out

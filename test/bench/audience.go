@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// audience is the subscribers of one channel, and what was said to them.
+// audience is the sockets of one feed, and what was said to them.
 type audience struct {
 	seed        maphash.Seed
 	subscribers []*subscriber
@@ -32,9 +32,13 @@ type subscriber struct {
 	heard  atomic.Uint64 // sum of the hashes of the ids: equal when all came, in any order
 }
 
-// join connects all subscribers.
-func (a *audience) join(ctx context.Context, addr, channel string, n int) error {
-	sockets, err := dialSockets(ctx, addr, subscribePath(channel), n)
+func newAudience(window int64) *audience {
+	return &audience{seed: maphash.MakeSeed(), failed: make(chan error, 1), window: window}
+}
+
+// join connects so many subscribers.
+func (a *audience) join(ctx context.Context, addr, path string, n int) error {
+	sockets, err := dialSockets(ctx, addr, path, n)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if runsAsEmpty(os.Environ()) { // the yardstick is this program, too
+	if yardstickOf(os.Environ()) != "" { // the yardstick is this program, too
 		main()
 		return
 	}
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 var quick = []string{"-runs", "1", "-duration", "100ms", "-backlog", "3000", "-rate", "200", "-sockets", "40"}
 
 func TestEveryRowIsMeasured(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "report.json")
 	var table strings.Builder
 	if err := run(t.Context(), append(quick, "-json", path), nil, &table, io.Discard); err != nil {
@@ -51,6 +53,43 @@ func TestEveryRowIsMeasured(t *testing.T) {
 		if !strings.Contains(table.String(), "\n"+row.name+" ") {
 			t.Errorf("%s is not in the table:\n%s", row.name, &table)
 		}
+		if adds := r.Hub.commands("xadd"); row.name == "publish-1" && (adds < 0.8 || adds > 1.3) {
+			t.Errorf("%s takes %.2f XADD an event", row.name, adds)
+		}
+		if len(r.Goals) != len(row.goals) {
+			t.Errorf("%s has %d goals, %d are judged", row.name, len(row.goals), len(r.Goals))
+		}
+	}
+}
+
+func TestGrowthIsMeasured(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	var table strings.Builder
+	if err := run(t.Context(), slices.Concat(quick, []string{"-growth", "-sockets", "10"}), nil, &table, io.Discard); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	for _, f := range factors(options{}) {
+		if !strings.Contains(table.String(), "\n"+f.name+" ") {
+			t.Errorf("the growth of %s is not in the table:\n%s", f.name, &table)
+		}
+	}
+	for _, limit := range []string{"goroutines a socket", "Redis connections", "Redis commands a second"} {
+		if !strings.Contains(table.String(), "\nlimits  "+limit) {
+			t.Errorf("%s are not in the table:\n%s", limit, &table)
+		}
+	}
+}
+
+func TestSoakIsMeasured(t *testing.T) {
+	t.Parallel()
+	var table strings.Builder
+	if err := run(t.Context(), slices.Concat(quick, []string{"-soak", "1s", "-sockets", "10"}), nil, &table, io.Discard); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	for _, want := range []string{"Soak of 1s", "\nresident, KiB ", "\ngoroutines ", "10 sockets left, to before any came"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("%q is not in the table:\n%s", want, &table)
+		}
 	}
 }
 
@@ -65,6 +104,11 @@ func TestBenchmarksAreDescribed(t *testing.T) {
 		}
 		if !strings.Contains(string(text), "\n"+row.name+" ") {
 			t.Errorf("BENCH.md has no figures of %s", row.name)
+		}
+	}
+	for _, f := range factors(options{}) {
+		if !strings.Contains(string(text), "`"+f.name+"`") {
+			t.Errorf("BENCH.md does not say what the growth of %s is", f.name)
 		}
 	}
 }
@@ -96,7 +140,7 @@ func TestWithoutRedisItSaysWhatToInstall(t *testing.T) {
 
 func TestWrongFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-runs", "0"}, {"-duration", "0s"}, {"-backlog", "5000000"}, {"-run", "("}, {"-window", "0"}, {"-sockets", "0"}, {"publish-1"}, {"-what"},
+		{"-runs", "-1"}, {"-duration", "0s"}, {"-backlog", "5000000"}, {"-run", "("}, {"-window", "0"}, {"-sockets", "0"}, {"-soak", "-1s"}, {"publish-1"}, {"-what"},
 	} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)

@@ -19,7 +19,7 @@ func fanout(subscribers int) probe {
 		if err != nil {
 			return sample{}, err
 		}
-		p, err := newPoster(ctx, r.addr, broadcastPath(channel), eventBody(0), http.StatusAccepted)
+		p, err := newPoster(ctx, r.addrs, []string{broadcastPath(channel)}, eventBody(0), http.StatusAccepted)
 		if err != nil {
 			return sample{}, err
 		}
@@ -27,7 +27,7 @@ func fanout(subscribers int) probe {
 		t := newTiming(fanoutRate, 2*r.opts.duration)
 		c := newCrowd(sockets, t)
 		defer c.leave(cancel)
-		return t.run(r, r.hub.pid(), cancel, p.send, func() error {
+		return t.run(r, r.pids(), cancel, p.send, func() error {
 			if err := c.wait(ctx); err != nil {
 				return err
 			}

@@ -22,10 +22,10 @@ func idle(sockets int) probe {
 		if m.Alone, err = r.settled(ctx); err != nil {
 			return sample{}, err
 		}
-		before := r.mark(r.hub.pid(), 0)
+		before := r.mark(r.pids(), 0)
 		var s sample
 		err = r.visit(ctx, n, func(sockets []*socket, channel string) (err error) {
-			s = r.mark(r.hub.pid(), int64(n)).since(before)
+			s = r.mark(r.pids(), int64(n)).since(before)
 			s.Memory = m
 			return r.stay(ctx, m, sockets, channel)
 		})
@@ -82,10 +82,10 @@ func (r *rig) settled(ctx context.Context) (int64, error) {
 }
 
 // givenBack reads the memory once nine tenths of what the sockets had are free, or
-// when ten times -duration are over, but no more than 30 seconds.
+// when five times -duration are over, but no more than 30 seconds.
 func (r *rig) givenBack(ctx context.Context, m *memory) (int64, error) {
 	const longest = 30 * time.Second
-	deadline := time.Now().Add(min(10*r.opts.duration, longest))
+	deadline := time.Now().Add(min(5*r.opts.duration, longest))
 	for {
 		now, err := residentBytes(r.hub.pid())
 		if err != nil || now < m.Alone+(m.Used-m.Alone)/10 || time.Now().After(deadline) {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -74,8 +72,8 @@ func (t *timing) count(n int, late time.Duration) error {
 func (t *timing) complete() bool { return t.received >= t.total }
 
 // run sends and receives until all has come; cancel ends who receives.
-func (t *timing) run(r *rig, server int, cancel func(), send func(n int) error, receive func() error) (sample, error) {
-	before := r.mark(server, 0)
+func (t *timing) run(r *rig, servers []int, cancel func(), send func(n int) error, receive func() error) (sample, error) {
+	before := r.mark(servers, 0)
 	received := make(chan error, 1)
 	go func() { received <- receive() }() // waited for below
 	if err := t.keep(t.total, send); err != nil {
@@ -85,7 +83,7 @@ func (t *timing) run(r *rig, server int, cancel func(), send func(n int) error, 
 	if err := <-received; err != nil {
 		return sample{}, fmt.Errorf("receiving, after %d of %d events: %w", t.received, t.total, err)
 	}
-	s := r.mark(server, int64(t.total)).since(before)
+	s := r.mark(servers, int64(t.total)).since(before)
 	s.Latency = &latency{P50: t.at(50), P99: t.at(99), P999: t.at(99.9), Max: t.at(100)}
 	return s, nil
 }
@@ -95,24 +93,27 @@ func (t *timing) at(percentile float64) time.Duration {
 }
 
 // latencyOfHub goes from a POST to a consumer's socket, which acknowledges each
-// frame.
-func latencyOfHub(ctx context.Context, r *rig) (sample, error) {
+// frame, at so many times -rate.
+func latencyOfHub(times int) probe {
+	return func(ctx context.Context, r *rig) (sample, error) { return r.latency(ctx, times*r.opts.rate) }
+}
+
+func (r *rig) latency(ctx context.Context, rate int) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream := r.next("timed")
-	query := url.Values{"stream": {stream}, "prefetch": {strconv.Itoa(r.opts.prefetch)}}
-	s, err := dialSocket(ctx, r.addr, "/v1/sinks/"+r.next("sink")+"/ws?"+query.Encode())
+	s, err := dialSocket(ctx, r.addr, sinkPath(r.next("sink"), r.opts.prefetch, stream))
 	if err != nil {
 		return sample{}, err
 	}
 	defer s.close()
-	p, err := newPoster(ctx, r.addr, eventsPath(stream), eventBody(0), http.StatusCreated)
+	p, err := newPoster(ctx, r.addrs, []string{eventsPath(stream)}, eventBody(0), http.StatusCreated)
 	if err != nil {
 		return sample{}, err
 	}
 	defer p.close()
-	t := newTiming(r.opts.rate, r.opts.duration)
-	return t.run(r, r.hub.pid(), cancel, p.send, func() error {
+	t := newTiming(rate, r.opts.duration)
+	return t.run(r, r.pids(), cancel, p.send, func() error {
 		var ids [][]byte
 		for !t.complete() {
 			frame, err := s.nextEvents()

@@ -12,22 +12,23 @@ const posterConns = 32
 // poster posts events without waiting for the answers: each over a connection
 // that has had its last one. send is for one goroutine.
 type poster struct {
-	request *template
-	status  int // of every answer
-	conns   []*httpConn
-	free    chan *httpConn
-	failed  chan error // one slot: the first answer that is no success
-	reading sync.WaitGroup
+	requests []*template // that go in turn
+	status   int         // of every answer
+	conns    []*httpConn
+	free     chan *httpConn
+	failed   chan error // one slot: the first answer that is no success
+	reading  sync.WaitGroup
 }
 
-// newPoster posts body, with another number in it each time.
-func newPoster(ctx context.Context, addr, path, body string, status int) (*poster, error) {
-	p := &poster{
-		request: newTemplate(postRequest(addr, path, body)), status: status,
-		free: make(chan *httpConn, posterConns), failed: make(chan error, 1),
+// newPoster posts body to the paths in turn, with another number in it each time. The
+// connections share out the addresses.
+func newPoster(ctx context.Context, addrs, paths []string, body string, status int) (*poster, error) {
+	p := &poster{status: status, free: make(chan *httpConn, posterConns), failed: make(chan error, 1)}
+	for _, path := range paths {
+		p.requests = append(p.requests, newTemplate(postRequest(addrs[0], path, body)))
 	}
-	for range posterConns {
-		conn, err := dialHTTP(ctx, addr)
+	for i := range posterConns {
+		conn, err := dialHTTP(ctx, addrs[i%len(addrs)])
 		if err != nil {
 			p.close()
 			return nil, err
@@ -44,7 +45,7 @@ func (p *poster) send(n int) error {
 	case err := <-p.failed:
 		return err
 	case conn := <-p.free:
-		_, err := conn.Write(p.request.of(n))
+		_, err := conn.Write(p.requests[n%len(p.requests)].of(n))
 		return err
 	}
 }
@@ -62,6 +63,20 @@ func (p *poster) read(conn *httpConn) {
 		}
 		p.free <- conn // never blocks: there is room for all
 	}
+}
+
+// finish waits for the answers to all that was sent. Nothing can be sent afterwards.
+func (p *poster) finish(ctx context.Context) error {
+	for range p.conns {
+		select {
+		case <-p.free:
+		case err := <-p.failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (p *poster) close() {

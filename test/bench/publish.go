@@ -19,27 +19,31 @@ type posts struct {
 
 var (
 	single  = posts{conns: 64, events: 1}
+	callers = posts{conns: 100, events: 1}
 	batched = posts{conns: 8, events: 100}
 )
 
-// run posts events of a stream to addr until ctx ends, and counts those that
-// were answered with the status.
-func (p posts) run(ctx context.Context, addr, stream string, status int, count *atomic.Int64) error {
+// run posts events of streams, in turn, until ctx ends, and counts those that were
+// answered with the status. The connections share out the addresses.
+func (p posts) run(ctx context.Context, addrs, streams []string, status int, count *atomic.Int64) error {
 	body := eventBody(0)
 	if p.events > 1 {
 		body = "[" + body + strings.Repeat(","+body, p.events-1) + "]"
 	}
-	request := postRequest(addr, eventsPath(stream), body)
+	requests := make([][]byte, len(streams))
+	for i, stream := range streams {
+		requests[i] = postRequest(addrs[0], eventsPath(stream), body)
+	}
 	var group errgroup.Group
-	for range p.conns {
+	for i := range p.conns {
 		group.Go(func() error {
-			conn, err := dialHTTP(ctx, addr)
+			conn, err := dialHTTP(ctx, addrs[i%len(addrs)])
 			if err != nil {
 				return err
 			}
 			defer conn.close()
-			for ctx.Err() == nil {
-				if _, err := conn.do(request, status); err != nil {
+			for turn := i * len(streams) / p.conns; ctx.Err() == nil; turn++ {
+				if _, err := conn.do(requests[turn%len(requests)], status); err != nil {
 					return fmt.Errorf("posting events: %w", err)
 				}
 				count.Add(int64(p.events))
@@ -54,26 +58,37 @@ func (p posts) run(ctx context.Context, addr, stream string, status int, count *
 // stored.
 func publish(p posts) probe {
 	return func(ctx context.Context, r *rig) (sample, error) {
-		stream := r.next("publish")
-		return r.steady(ctx, load{r.hub.pid(), maxStored, func(ctx context.Context, count *atomic.Int64) error {
-			if err := p.run(ctx, r.addr, stream, http.StatusCreated, count); err != nil {
-				return err
-			}
-			return r.checkStored(context.WithoutCancel(ctx), stream, count.Load())
-		}})
+		return r.publish(ctx, p, 0, r.next("publish"))
 	}
 }
 
-// checkStored compares the length of a log with what it should be, and removes
-// it.
-func (r *rig) checkStored(ctx context.Context, stream string, want int64) error {
-	key := r.layout.log(stream)
-	stored, err := r.db.XLen(ctx, key).Result()
-	if err != nil {
-		return err
+// publish posts to streams in turn, which have already so many events.
+func (r *rig) publish(ctx context.Context, p posts, already int64, streams ...string) (sample, error) {
+	return r.steady(ctx, load{r.pids(), maxStored, func(ctx context.Context, count *atomic.Int64) error {
+		if err := p.run(ctx, r.addrs, streams, http.StatusCreated, count); err != nil {
+			return err
+		}
+		return r.checkStored(context.WithoutCancel(ctx), already+count.Load(), streams...)
+	}})
+}
+
+// checkStored compares the length of logs with what it should be, and removes them.
+func (r *rig) checkStored(ctx context.Context, want int64, streams ...string) error {
+	stored := int64(0)
+	for _, stream := range streams {
+		n, err := r.db.XLen(ctx, r.layout.log(stream)).Result()
+		if err != nil {
+			return err
+		}
+		stored += n
 	}
 	if stored != want {
 		return fmt.Errorf("%d events were acknowledged, %d are stored", want, stored)
 	}
-	return r.db.Del(ctx, key).Err()
+	for _, stream := range streams {
+		if err := r.db.Del(ctx, r.layout.log(stream)).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

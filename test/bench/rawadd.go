@@ -33,6 +33,6 @@ func rawAdd(ctx context.Context, r *rig) (sample, error) {
 		if err := group.Wait(); err != nil {
 			return err
 		}
-		return r.checkStored(calls, stream, count.Load())
+		return r.checkStored(calls, count.Load(), stream)
 	}})
 }

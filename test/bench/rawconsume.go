@@ -14,7 +14,7 @@ import (
 // large as the hub's, and sends each piece's acks along with the next read.
 func rawConsume(consumers int) probe {
 	return func(ctx context.Context, r *rig) (sample, error) {
-		b, err := r.fill(ctx, r.next("backlog"))
+		b, err := r.fill(ctx, r.next("backlog"), r.opts.backlog)
 		if err != nil {
 			return sample{}, err
 		}

@@ -11,7 +11,11 @@ import (
 
 // latencyOfRedis goes from XADD to a blocking XREAD of go-redis: what a program
 // without a hub between could have.
-func latencyOfRedis(ctx context.Context, r *rig) (sample, error) {
+func latencyOfRedis(times int) probe {
+	return func(ctx context.Context, r *rig) (sample, error) { return r.rawLatency(ctx, times*r.opts.rate) }
+}
+
+func (r *rig) rawLatency(ctx context.Context, rate int) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream := r.next("timed")
@@ -20,7 +24,7 @@ func latencyOfRedis(ctx context.Context, r *rig) (sample, error) {
 		return sample{}, err
 	}
 	defer a.close()
-	t := newTiming(r.opts.rate, r.opts.duration)
+	t := newTiming(rate, r.opts.duration)
 	return t.run(r, noServer, cancel, a.send, func() error {
 		last := "0"
 		for !t.complete() && ctx.Err() == nil {

@@ -13,6 +13,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// benchName is how Redis knows the bench's own connections.
+const benchName = "bench"
+
 var errNoRedis = errors.New("redis-server is not installed: run `make redis-server`, or `apt-get install redis-server` (7.0 or newer)")
 
 // startRedis starts a redis-server that keeps nothing, and returns when it
@@ -36,7 +39,7 @@ func startRedis(ctx context.Context, dir string) (*process, *redis.Client, error
 			return nil, nil, fmt.Errorf("starting redis-server: %w", err)
 		}
 		db := redis.NewClient(&redis.Options{
-			Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Protocol: 2, DisableIdentity: true,
+			Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Protocol: 2, DisableIdentity: true, ClientName: benchName,
 			PoolSize: 32, MaxRetries: -1, ReadTimeout: 30 * time.Second, // of a DEL of millions of events, too
 		})
 		if last = awaitRedis(ctx, p, db); last == nil {

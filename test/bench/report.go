@@ -17,8 +17,11 @@ type report struct {
 	Command string    `json:"command"`
 	Commit  string    `json:"commit"`
 	Time    time.Time `json:"time"`
+	Took    float64   `json:"took_seconds"`
 	Machine machine   `json:"machine"`
-	Rows    []result  `json:"rows"`
+	Rows    []result  `json:"rows,omitempty"`
+	Growth  *growth   `json:"growth,omitempty"`
+	Soak    *soak     `json:"soak,omitempty"`
 }
 
 type machine struct {
@@ -38,7 +41,16 @@ type result struct {
 	Raw       series   `json:"raw,omitzero"`
 	Ratio     float64  `json:"ratio,omitempty"` // hub to yardstick, of the median rates, or of the median p99
 	Added     *latency `json:"added,omitempty"` // hub less yardstick, of the median latencies
+	Goals     []goal   `json:"goals,omitempty"`
+	Took      float64  `json:"took_seconds"`    // with all that is not measured
 	Error     string   `json:"error,omitempty"` // then the figures don't count
+}
+
+// judge sets the figures beside the row's goals.
+func (r *result) judge(goals []goal) {
+	for _, g := range goals {
+		r.Goals = append(r.Goals, g.judge(g.of(r)))
+	}
 }
 
 // compare sets the hub's figures in relation to the yardstick's.
@@ -68,8 +80,13 @@ func newReport(ctx context.Context, args []string) (*report, error) {
 			Redis: redisVersion(string(version)),
 		},
 	}
-	if len(args) == 0 {
+	switch strings.Join(args, " ") {
+	case "":
 		rep.Command = "make bench"
+	case "-growth":
+		rep.Command = "make growth"
+	case "-soak 5m":
+		rep.Command = "make soak"
 	}
 	return rep, nil
 }
@@ -112,6 +129,12 @@ func (r *report) failure() error {
 		if row.Error != "" {
 			names = append(names, row.Name)
 		}
+	}
+	if r.Growth != nil {
+		names = append(names, r.Growth.failures()...)
+	}
+	if r.Soak != nil && r.Soak.Error != "" {
+		names = append(names, "soak")
 	}
 	if names == nil {
 		return nil

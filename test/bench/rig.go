@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// rig is what a row is measured on: one Redis and one hub of its own.
+// rig is what a row is measured on: one Redis and one hub of its own, or more.
 type rig struct {
 	opts   options
 	redis  *process
@@ -23,11 +23,15 @@ type rig struct {
 	client *http.Client
 	layout layout
 	names  int // given out by next
+
+	settings []string   // of each hub, as in its environment
+	hubs     []*process // all of them: hub, and those that addHub has started
+	addrs    []string   // of the hubs
 }
 
 // newRig starts both; the settings are the hub's.
 func newRig(ctx context.Context, opts options, dir string, settings []string) (r *rig, err error) {
-	r = &rig{opts: opts, client: &http.Client{Transport: &http.Transport{}}}
+	r = &rig{opts: opts, client: &http.Client{Transport: &http.Transport{}}, settings: settings}
 	defer func() {
 		if err != nil {
 			r.close()
@@ -36,17 +40,36 @@ func newRig(ctx context.Context, opts options, dir string, settings []string) (r
 	if r.redis, r.db, err = startRedis(ctx, dir); err != nil {
 		return r, err
 	}
-	if r.hub, r.addr, err = startHub(ctx, r.client, opts.hub, r.db.Options().Addr, settings); err != nil {
+	if err := r.addHub(ctx); err != nil {
 		return r, err
 	}
+	r.hub, r.addr = r.hubs[0], r.addrs[0]
 	r.layout, err = learnLayout(ctx, r)
 	return r, err
 }
 
+// addHub starts a hub, beside those that there are.
+func (r *rig) addHub(ctx context.Context) error {
+	hub, addr, err := startHub(ctx, r.client, r.opts.hub, r.db.Options().Addr, r.settings)
+	if err == nil {
+		r.hubs, r.addrs = append(r.hubs, hub), append(r.addrs, addr)
+	}
+	return err
+}
+
+// pids are the processes of all hubs.
+func (r *rig) pids() []int {
+	var pids []int
+	for _, hub := range r.hubs {
+		pids = append(pids, hub.pid())
+	}
+	return pids
+}
+
 func (r *rig) close() {
 	r.client.CloseIdleConnections()
-	if r.hub != nil {
-		r.hub.stop()
+	for _, hub := range r.hubs {
+		hub.stop()
 	}
 	if r.redis != nil {
 		_ = r.db.Close()
@@ -69,25 +92,26 @@ func (r *rig) once(ctx context.Context, p probe) (sample, error) {
 
 // mark is a moment in a measurement.
 type mark struct {
-	at     time.Time
-	events int64
-	cpu    usage
-	known  bool // cpu is
+	at       time.Time
+	events   int64
+	cpu      usage
+	known    bool // cpu is
+	commands commands
 }
 
 // noServer is for a load that goes to Redis alone.
-const noServer = 0
+var noServer []int
 
-// mark takes the time. server is the process that stands where the hub does.
-func (r *rig) mark(server int, events int64) mark {
-	m := mark{at: time.Now(), events: events}
+// mark takes the time. servers are the processes that stand where the hubs do.
+func (r *rig) mark(servers []int, events int64) mark {
+	m := mark{at: time.Now(), events: events, commands: r.commands()}
 	m.known = true
 	read := func(into *float64, pid int) {
 		seconds, ok := cpuSeconds(pid)
-		*into, m.known = seconds, m.known && ok
+		*into, m.known = *into+seconds, m.known && ok
 	}
-	if server != noServer {
-		read(&m.cpu.Hub, server)
+	for _, pid := range servers {
+		read(&m.cpu.Hub, pid)
 	}
 	read(&m.cpu.Redis, r.redis.pid())
 	read(&m.cpu.Load, os.Getpid())
@@ -96,7 +120,7 @@ func (r *rig) mark(server int, events int64) mark {
 
 // since is what has happened between two moments.
 func (m mark) since(before mark) sample {
-	s := sample{Events: m.events - before.events, Seconds: m.at.Sub(before.at).Seconds()}
+	s := sample{Events: m.events - before.events, Seconds: m.at.Sub(before.at).Seconds(), Commands: m.commands.minus(before.commands)}
 	if m.known && before.known {
 		used := m.cpu.minus(before.cpu)
 		s.CPU = &used
@@ -114,8 +138,8 @@ const (
 
 // load is work that goes on as long as it is let.
 type load struct {
-	server int   // process that does it
-	most   int64 // events after which it is enough
+	servers []int // processes that do it
+	most    int64 // events after which it is enough
 	// run adds to count what was done. It returns nil when ctx has ended and all
 	// was right.
 	run func(ctx context.Context, count *atomic.Int64) error
@@ -131,11 +155,11 @@ func (r *rig) steady(ctx context.Context, l load) (sample, error) {
 	if err := l.pass(ended, warmUp, &count); err != nil {
 		return sample{}, err
 	}
-	before := r.mark(l.server, count.Load())
+	before := r.mark(l.servers, count.Load())
 	if err := l.pass(ended, r.opts.duration, &count); err != nil {
 		return sample{}, err
 	}
-	s := r.mark(l.server, count.Load()).since(before)
+	s := r.mark(l.servers, count.Load()).since(before)
 	stop()
 	if err := <-ended; err != nil {
 		return sample{}, err

@@ -13,6 +13,8 @@ type sample struct {
 	CPU     *usage   `json:"cpu_seconds,omitempty"` // nil where it can't be told
 	Latency *latency `json:"latency,omitempty"`     // of rows that measure it
 	Memory  *memory  `json:"memory,omitempty"`      // likewise
+
+	Commands commands `json:"redis_commands,omitempty"` // that Redis has executed meanwhile
 }
 
 // rate is events a second.
@@ -34,6 +36,21 @@ type series struct {
 	CPU     *usage   `json:"cpu_per_million,omitempty"` // seconds per million events
 	Latency *latency `json:"latency,omitempty"`
 	Memory  *memory  `json:"memory,omitempty"`
+}
+
+// commands is how many commands of these names Redis executed for each event, in the
+// median run; without names, how many in all.
+func (s *series) commands(names ...string) float64 {
+	return median(s.Runs, func(s sample) float64 {
+		n := s.Commands.all()
+		if len(names) > 0 {
+			n = 0
+		}
+		for _, name := range names {
+			n += s.Commands[name]
+		}
+		return float64(n) / float64(s.Events)
+	})
 }
 
 func (s *series) add(run sample) {
@@ -68,6 +85,11 @@ func median[T cmp.Ordered](runs []sample, figure func(sample) T) T {
 	for i, run := range runs {
 		figures[i] = figure(run)
 	}
-	slices.Sort(figures)
+	return middle(figures)
+}
+
+// middle is the median of figures.
+func middle[T cmp.Ordered](figures []T) T {
+	figures = slices.Sorted(slices.Values(figures))
 	return figures[(len(figures)-1)/2]
 }

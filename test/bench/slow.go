@@ -66,14 +66,14 @@ func (r *rig) timeGood(ctx context.Context, channel string) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	p, err := newPoster(ctx, r.addr, broadcastPath(channel), eventBodyOf(0, slowBytes), http.StatusAccepted)
+	p, err := newPoster(ctx, r.addrs, []string{broadcastPath(channel)}, eventBodyOf(0, slowBytes), http.StatusAccepted)
 	if err != nil {
 		return sample{}, err
 	}
 	defer p.close()
 	c := newCrowd(sockets, newTiming(slowRate, r.opts.duration))
 	defer c.leave(cancel)
-	return c.timing.run(r, r.hub.pid(), cancel, p.send, func() error {
+	return c.timing.run(r, r.pids(), cancel, p.send, func() error {
 		if err := c.wait(ctx); err != nil {
 			return err
 		}

@@ -37,29 +37,32 @@ func (r *rig) owed(ctx context.Context, sink string) (lag, pending int64, err er
 type fates struct{ closed, dropped int64 }
 
 // fates asks the hub's metrics.
-func (r *rig) fates(ctx context.Context) (f fates, err error) {
+func (r *rig) fates(ctx context.Context) (fates, error) {
+	metrics, err := r.metrics(ctx)
+	return fates{closed: int64(metrics["hub_slow_subscribers_total"]), dropped: int64(metrics["hub_broadcast_dropped_total"])}, err
+}
+
+// metrics are those of the hub that have no labels.
+func (r *rig) metrics(ctx context.Context) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/metrics", nil)
 	if err != nil {
-		return f, err
+		return nil, err
 	}
 	answer, err := r.client.Do(request)
 	if err != nil {
-		return f, err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	metrics, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return f, fmt.Errorf("reading the metrics: %w", err)
+		return nil, fmt.Errorf("reading the metrics: %w", err)
 	}
-	for line := range strings.Lines(string(metrics)) {
+	metrics := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		n, _ := strconv.ParseFloat(value, 64)
-		switch name {
-		case "hub_slow_subscribers_total":
-			f.closed = int64(n)
-		case "hub_broadcast_dropped_total":
-			f.dropped = int64(n)
+		if n, err := strconv.ParseFloat(value, 64); err == nil {
+			metrics[name] = n
 		}
 	}
-	return f, nil
+	return metrics, nil
 }

@@ -16,10 +16,14 @@ func (r *report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s at commit %s, %s\n%d × %s, %s, %s, Redis %s\n",
 		r.Command, r.Commit, r.Time.Format(time.DateOnly), m.CPUs, m.Model, m.OS, m.Go, m.Redis)
-	throughput := table{{"row", "hub", "yardstick", "ratio", "spread", "CPU hub", "Redis", "load"}}
+	throughput := table{{"row", "hub", "yardstick", "ratio", "spread", "CPU hub", "Redis", "load", "commands"}}
 	latencies := table{{"row", "p50", "", "p99", "", "ratio", "p99.9", "max", "yardstick p50", "p99", "p99.9", "max"}}
 	memories := table{{"row", "sockets", "joined/s", "idle", "after a message", "after they left", "hub alone"}}
+	goals := table{{"row", "figure", "goal", "is", "met"}}
 	for _, row := range r.Rows {
+		for _, g := range row.Goals {
+			goals = append(goals, g.line(row.Name))
+		}
 		switch {
 		case row.Error != "":
 		case row.Hub.Latency != nil:
@@ -30,19 +34,27 @@ func (r *report) text() string {
 			throughput = append(throughput, throughputLine(row))
 		}
 	}
-	throughput.write(&b, "Throughput in events a second; CPU seconds per million events, while the hub was measured")
-	latencies.write(&b, "Latency in µs; in parentheses, what the hub adds to the yardstick; ratio: of the p99 to the yardstick's")
-	memories.write(&b, "Resident memory of the hub in KiB a socket; of the hub without sockets in KiB")
+	throughput.write(&b, "Throughput in events a second; CPU seconds per million events, while the hub was measured;\ncommands that Redis executed for each event", 1)
+	latencies.write(&b, "Latency in µs; in parentheses, what the hub adds to the yardstick; ratio: of the p99 to the yardstick's", 1)
+	memories.write(&b, "Resident memory of the hub in KiB a socket; of the hub without sockets in KiB", 1)
+	goals.write(&b, "Goals", 2)
 	for _, row := range r.Rows {
 		if row.Error != "" {
 			fmt.Fprintf(&b, "\nFAILED %s: %s\n", row.Name, row.Error)
 		}
 	}
+	if r.Growth != nil {
+		r.Growth.write(&b)
+	}
+	if r.Soak != nil {
+		r.Soak.write(&b)
+	}
+	fmt.Fprintf(&b, "\nIt took %s.\n", time.Duration(r.Took*float64(time.Second)).Round(time.Second))
 	return b.String()
 }
 
 func throughputLine(row result) []string {
-	line := []string{row.Name, perSecond(row.Hub.Rate), "", "", spread(row.Hub), "", "", ""}
+	line := []string{row.Name, perSecond(row.Hub.Rate), "", "", spread(row.Hub), "", "", "", digits(row.Hub.commands())}
 	if row.Raw.Rate > 0 {
 		line[2], line[3] = perSecond(row.Raw.Rate), fmt.Sprintf("%.2f", row.Ratio)
 	}
@@ -105,14 +117,15 @@ func spread(s series) string {
 type table [][]string
 
 // write adds the table under a title, if it has any line.
-func (t table) write(b *strings.Builder, title string) {
+func (t table) write(b *strings.Builder, title string, texts int) {
 	if len(t) > 1 {
-		b.WriteString("\n" + title + "\n\n" + t.String())
+		b.WriteString("\n" + title + "\n\n" + t.format(texts))
 	}
 }
 
-// String aligns the first column to the left, the others, figures, to the right.
-func (t table) String() string {
+// format aligns the first columns, so many texts, to the left, the others, figures, to
+// the right.
+func (t table) format(texts int) string {
 	widths := make([]int, len(t[0]))
 	for _, line := range t {
 		for i, cell := range line {
@@ -121,9 +134,15 @@ func (t table) String() string {
 	}
 	var b strings.Builder
 	for _, line := range t {
-		fmt.Fprintf(&b, "%-*s", widths[0], line[0])
-		for i, cell := range line[1:] {
-			fmt.Fprintf(&b, "  %*s", widths[i+1], cell)
+		for i, cell := range line {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			width := widths[i]
+			if i < texts {
+				width = -width
+			}
+			fmt.Fprintf(&b, "%*s", width, cell)
 		}
 		b.WriteByte('\n')
 	}
