@@ -13,7 +13,7 @@ const (
 	// spareHeap is what the heap may grow by between two collections, at least. Go
 	// lets a heap double: the hub's live heap is small, and what requests leave
 	// behind would have it collected 20 times a second, a quarter of all its work.
-	spareHeap = 64 << 20
+	spareHeap = 16 << 20
 	// Of a hub that was busy and has less than quietBytes to collect after a
 	// quietInterval, all that it does not need goes back to the system at once;
 	// otherwise it would be kept for minutes. To collect costs some ms.

@@ -4,7 +4,7 @@ import "testing"
 
 func TestSmallHeapsMayGrowByTheSpareHeap(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[uint64]int{1 << 20: 6400, 4 << 20: 1600, 30 << 20: 200, 64 << 20: 100, 10 << 30: 100} {
+	for live, want := range map[uint64]int{1 << 20: 1600, 4 << 20: 400, 7 << 20: 200, 16 << 20: 100, 10 << 30: 100} {
 		percent := percentOf(live)
 		if percent < want-50 || percent > want+50 {
 			t.Errorf("a heap of %d MiB may grow by %d %%, want about %d", live>>20, percent, want)

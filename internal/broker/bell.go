@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,13 +25,14 @@ const (
 	bellStream  = "stream"  // a stream: its settings have changed, or it is gone
 	bellLost    = "lost"    // a sink, a stream: retention has removed what it had not read
 	bellGap     = "gap"     // a sink, a stream, how many, first and last id: events that it has lost
+	bellHere    = "here"    // a hub has started to listen
 )
 
 // bell rings for the streams this hub has touched: those named while one ring is
 // under way go into the next.
 type bell struct {
 	hubName string
-	send    func(streams []string, message string) // returns when Redis has it, or has failed
+	send    func(ctx context.Context, streams []string, message string) // returns when Redis has it, or has failed
 
 	mu      sync.Mutex // protects the field below
 	touched map[string]struct{}
@@ -42,7 +44,7 @@ type bell struct {
 // names can hold here.
 const bellStreams = 1000
 
-func newBell(hubName string, send func([]string, string)) *bell {
+func newBell(hubName string, send func(context.Context, []string, string)) *bell {
 	return &bell{hubName: hubName, send: send, touched: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 }
 
@@ -70,7 +72,7 @@ func (b *bell) run(ctx context.Context) {
 		streams := slices.Collect(maps.Keys(b.touched))
 		clear(b.touched)
 		b.mu.Unlock()
-		b.send(streams, b.hubName+" "+bellNew+" "+strings.Join(streams, " "))
+		b.send(ctx, streams, b.hubName+" "+bellNew+" "+strings.Join(streams, " "))
 	}
 }
 
@@ -79,6 +81,25 @@ func wake(signal chan<- struct{}) {
 	select {
 	case signal <- struct{}{}:
 	default:
+	}
+}
+
+// aloneRest is how long a hub that is alone lets streams gather: their housekeeping
+// is in no hurry.
+const aloneRest = 10 * time.Millisecond
+
+// ringOut tells who cares of streams that this hub has touched. A bell for each pipeline
+// of publishes is a tenth of what they cost, so that one which nobody hears is saved; a
+// hub that was overlooked polls.
+func (b *Broker) ringOut(ctx context.Context, streams []string, message string) {
+	b.stir(streams)
+	if !b.alive.alone(time.Now()) {
+		b.send(context.Background(), b.keys.bell(), message)
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(aloneRest):
 	}
 }
 
@@ -99,6 +120,9 @@ func (b *Broker) onBell(message string) {
 	words := strings.Fields(message)
 	if len(words) < 2 || words[0] == b.name {
 		return
+	}
+	if first := b.alive.hear(time.Now()); first && words[1] == bellHere {
+		b.tell(bellHere) // that one may have begun to listen after it was told
 	}
 	switch words[1] {
 	case bellNew:

@@ -150,10 +150,7 @@ func New(opts Options) (*Broker, error) {
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
 	b.readers = newReaders(b)
-	b.bell = newBell(b.name, func(streams []string, message string) {
-		b.stir(streams)
-		b.send(context.Background(), b.keys.bell(), message)
-	})
+	b.bell = newBell(b.name, b.ringOut)
 	b.live = newLive(b.store.live, b.log, b.hear)
 	b.fan = newFan(opts.Queue, b.keys.live(""), b.live, b.metrics, b.log)
 	b.live.urgent = []string{b.keys.bell(), b.keys.direct(b.name)}
@@ -239,6 +236,7 @@ func (b *Broker) hear(channel, payload string) {
 // listening: the bell is heard from now on. again: it was not for a while, so bells
 // may have been lost, and what this hub has sent meanwhile elsewhere, too.
 func (b *Broker) listening(again bool) {
+	b.tell(bellHere)
 	if !again {
 		return
 	}

@@ -10,6 +10,10 @@ import (
 // was acknowledged since would be delivered again if the group were lost.
 const floorInterval = 2 * time.Second
 
+// manyGroups of a stream are recorded at longer intervals, as each recording looks at
+// all of them: 1,000 sinks of one stream took Redis 6 times as much for an event as 100.
+const manyGroups = 20
+
 // recordFloor writes down up to where the sink is done, once in a while.
 func (s *sink) recordFloor(st *sinkStream, now time.Time) {
 	if !st.floorDue(now) {
@@ -18,7 +22,9 @@ func (s *sink) recordFloor(st *sinkStream, now time.Time) {
 	st.moved, st.floorAt = false, now.Add(floorInterval)
 	cmd := floorScript.call(st.keys, s.name)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 128}, func() {
-		st.moved = st.moved || cmd.Err() != nil
+		groups, err := cmd.Int()
+		st.moved = st.moved || err != nil
+		st.floorAt = st.floorAt.Add(floorInterval / manyGroups * time.Duration(groups))
 	})
 }
 

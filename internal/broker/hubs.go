@@ -25,6 +25,7 @@ type alive struct {
 	seen     map[string]struct{}
 	since    time.Time // first of an unbroken row of heartbeats
 	lastBeat time.Time
+	heard    time.Time // last bell of another hub
 }
 
 func newAlive() *alive { return &alive{seen: map[string]struct{}{}} }
@@ -55,6 +56,24 @@ func (a *alive) beat(now time.Time, names []string) (gone bool) {
 // certain says whether hubs that are not in seen are dead.
 func (a *alive) certain(now time.Time) bool {
 	return now.Sub(a.lastBeat) <= 2*beatInterval && a.lastBeat.Sub(a.since) >= hubTimeout
+}
+
+// hear notes a bell of another hub, which may have started since the last heartbeat;
+// first: none was heard for a while.
+func (a *alive) hear(now time.Time) (first bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first = now.Sub(a.heard) > hubTimeout
+	a.heard = now
+	return first
+}
+
+// alone says whether this hub has reason to believe that there is no other. It may be
+// wrong for a second.
+func (a *alive) alone(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.seen) == 1 && now.Sub(a.lastBeat) <= 2*beatInterval && now.Sub(a.heard) > hubTimeout
 }
 
 // args is what the reclaim script wants to know: whether the list is certain,

@@ -120,6 +120,37 @@ func TestNothingIsCertainWhileHeartbeatsFail(t *testing.T) {
 	}
 }
 
+func TestHubIsAloneWhileNoOtherIsHeard(t *testing.T) {
+	t.Parallel()
+	beat := time.Unix(1_763_650_000, 0)
+	for name, test := range map[string]struct {
+		names []string
+		heard time.Duration // before the beat, that another hub rang; 0: never
+		after time.Duration // the beat
+		want  bool
+	}{
+		"there is no other":                        {names: []string{"a"}, want: true},
+		"there is another":                         {names: []string{"a", "b"}},
+		"it has not said that it is alive":         {},
+		"its heartbeats fail":                      {names: []string{"a"}, after: 3 * time.Second},
+		"another has rung since":                   {names: []string{"a"}, heard: time.Millisecond},
+		"another has rung and is not there by now": {names: []string{"a"}, heard: hubTimeout + 1, want: true},
+	} {
+		a := newAlive()
+		if test.names != nil {
+			a.beat(beat, test.names)
+		}
+		if test.heard > 0 {
+			if at := beat.Add(-test.heard); !a.hear(at) || a.hear(at) {
+				t.Errorf("%s: the first bell, and only that, is the first", name)
+			}
+		}
+		if got := a.alone(beat.Add(test.after)); got != test.want {
+			t.Errorf("%s: alone is %t, want %t", name, got, test.want)
+		}
+	}
+}
+
 func TestReclaimIsToldWhoLives(t *testing.T) {
 	t.Parallel()
 	a := newAlive()
