@@ -12,11 +12,19 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 
-# Test suites with dependencies that the hub must not have are modules of their own.
-NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
+# Built with the local Go, whose standard library it judges, too.
+GOVULNCHECK_VERSION := v1.8.0
+GOVULNCHECK := .bin/govulncheck-$(GOVULNCHECK_VERSION)
+# Of make vuln: the database, or a mirror of it.
+VULNDB ?= https://vuln.go.dev
+# Of make sbom: the version that the hub is given.
+VERSION ?= dev
+
+# Tests and tools with dependencies that the hub must not have are modules of their own.
+NESTED := $(patsubst %/go.mod,%,$(shell find deploy test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model lint fmt bench clean redis-server tools
+.PHONY: help run test test-cluster model lint fmt bench vuln sbom clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +45,11 @@ test-cluster: redis-server tools ## run the tests of sinks, streams and readers 
 model: redis-server ## run SEEDS=2000 random histories of sinks against what is promised; `make test` runs 200
 	$(GO) test -race -timeout 60m $(TESTFLAGS) -run TestSinksKeepTheirPromisesWhateverHappens ./internal/broker -model.seeds=$(SEEDS) -model.first=$(FIRST)
 
-lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
+lint: $(GOLANGCI) ## check formatting, imports, go.mod files, the modules downloaded and the code
 	@set -e; for module in $(MODULES); do \
 		echo "lint $$module"; \
 		$(GO) -C $$module mod tidy -diff; \
+		$(GO) -C $$module mod verify; \
 		$(GO) -C $$module vet ./...; \
 		(cd $$module && $(LINT) run ./...); \
 	done
@@ -51,8 +60,16 @@ fmt: $(GOLANGCI) ## format the code with gofumpt and sort its imports
 bench: ## measure publishing and delivery on this machine
 	$(GO) run ./test/bench
 
+vuln: $(GOVULNCHECK) ## look for known vulnerabilities that the code reaches, unless their database (VULNDB) is out of reach
+	@.ci/vuln $(GOVULNCHECK) $(VULNDB)
+
+# Built as the Dockerfile does: what the image holds is what the document lists.
+sbom: ## build the hub, VERSION=dev, and list the modules in it as CycloneDX, both in sbom-out
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o sbom-out/hub ./cmd/hub
+	$(GO) run -C deploy/sbom . -version "$(VERSION)" $(CURDIR)/sbom-out/hub >sbom-out/hub.cdx.json
+
 clean: ## remove what these commands have built
-	rm -rf .bin bench-out coverage.out
+	rm -rf .bin bench-out sbom-out coverage.out
 
 redis-server: ## install redis-server where it is missing
 	@.ci/redis-server
@@ -63,3 +80,7 @@ tools: ## install curl and jq where they are missing
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .bin/golangci-lint $@
+
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/.bin $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv .bin/govulncheck $@
