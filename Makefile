@@ -14,11 +14,19 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 LINT := $(CURDIR)/$(GOLANGCI) --config $(CURDIR)/.golangci.yml
 
-# Test suites with dependencies that the hub must not have are modules of their own.
-NESTED := $(patsubst %/go.mod,%,$(shell find test -name go.mod 2>/dev/null))
+# Built with the local Go, whose standard library it judges, too.
+GOVULNCHECK_VERSION := v1.8.0
+GOVULNCHECK := .bin/govulncheck-$(GOVULNCHECK_VERSION)
+# Of make vuln: the database, or a mirror of it.
+VULNDB ?= https://vuln.go.dev
+# Of make sbom: the version that the hub is given.
+VERSION ?= dev
+
+# Tests and tools with dependencies that the hub must not have are modules of their own.
+NESTED := $(patsubst %/go.mod,%,$(shell find deploy test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench growth soak clean redis-server tools
+.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench growth soak vuln sbom clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,10 +56,11 @@ allocs: redis-server ## show how many allocations an event costs in each hot pat
 allocs-update: redis-server ## measure again, and write the limits by it into the allocs_test.go of each package
 	EVENTHUB_TEST_ALLOCS=update $(ALLOCS) | grep -v -e '^===' -e 'no test' -e '^testing:'
 
-lint: $(GOLANGCI) ## check formatting, imports, go.mod files and the code
+lint: $(GOLANGCI) ## check formatting, imports, go.mod files, the modules downloaded and the code
 	@set -e; for module in $(MODULES); do \
 		echo "lint $$module"; \
 		$(GO) -C $$module mod tidy -diff; \
+		$(GO) -C $$module mod verify; \
 		$(GO) -C $$module vet ./...; \
 		(cd $$module && $(LINT) run ./...); \
 	done
@@ -68,8 +77,16 @@ growth: ## measure what an event costs as streams, sinks, sockets, backlogs and 
 soak: ## see for SOAK=5m, and 2 minutes more, that a hub's memory does not grow
 	$(GO) run ./test/bench -soak $(SOAK)
 
+vuln: $(GOVULNCHECK) ## look for known vulnerabilities that the code reaches, unless their database (VULNDB) is out of reach
+	@.ci/vuln $(GOVULNCHECK) $(VULNDB)
+
+# Built as the Dockerfile does: what the image holds is what the document lists.
+sbom: ## build the hub, VERSION=dev, and list the modules in it as CycloneDX, both in sbom-out
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o sbom-out/hub ./cmd/hub
+	$(GO) run -C deploy/sbom . -version "$(VERSION)" $(CURDIR)/sbom-out/hub >sbom-out/hub.cdx.json
+
 clean: ## remove what these commands have built
-	rm -rf .bin bench-out coverage.out
+	rm -rf .bin bench-out sbom-out coverage.out
 
 redis-server: ## install redis-server where it is missing
 	@.ci/redis-server
@@ -80,3 +97,7 @@ tools: ## install curl and jq where they are missing
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .bin/golangci-lint $@
+
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/.bin $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv .bin/govulncheck $@

@@ -1,13 +1,17 @@
 package deploy_test
 
 import (
+	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,8 +33,9 @@ func TestTheBaseIsWhatTheReadmeLists(t *testing.T) {
 	one[*corev1.ServiceAccount](t, all)
 	one[*corev1.ConfigMap](t, all)
 	one[*policyv1.PodDisruptionBudget](t, all)
-	if len(all) != 5 {
-		t.Errorf("%d objects, want 5", len(all))
+	one[*networkingv1.NetworkPolicy](t, all)
+	if len(all) != 6 {
+		t.Errorf("%d objects, want 6", len(all))
 	}
 }
 
@@ -114,6 +119,7 @@ func TestSelectorsFindTheHubsAndNothingElse(t *testing.T) {
 				"Deployment":          selector(t, d.Spec.Selector),
 				"Service":             labels.SelectorFromSet(hubService(t, all).Spec.Selector),
 				"PodDisruptionBudget": selector(t, one[*policyv1.PodDisruptionBudget](t, all).Spec.Selector),
+				"NetworkPolicy":       selector(t, &networkPolicy(t, all, "hub").Spec.PodSelector),
 			}
 			spread := d.Spec.Template.Spec.TopologySpreadConstraints
 			if len(spread) == 0 {
@@ -138,16 +144,18 @@ func TestSelectorsFindTheHubsAndNothingElse(t *testing.T) {
 
 func TestTheServiceReachesTheHub(t *testing.T) {
 	all := base(t)
-	ports := hubService(t, all).Spec.Ports
-	if len(ports) != 1 || ports[0].Name != "http" || ports[0].Port != 80 || ports[0].TargetPort.String() != "http" {
-		t.Errorf("service ports: %+v, want http, 80 to http", ports)
+	reached := map[string]string{} // addresses that the hub listens at, by the Service's ports
+	for _, p := range hubService(t, all).Spec.Ports {
+		for _, listening := range hub(t, all).Ports {
+			if p.TargetPort.String() == listening.Name {
+				reached[fmt.Sprint(p.Name, " ", p.Port)] = fmt.Sprint(":", listening.ContainerPort)
+			}
+		}
 	}
-	c := hub(t, all)
-	if len(c.Ports) != 1 || c.Ports[0].Name != "http" || c.Ports[0].ContainerPort != 8080 {
-		t.Errorf("container ports: %+v, want http, 8080", c.Ports)
-	}
-	if addr := settings(t, all)["HUB_ADDR"]; addr != ":8080" {
-		t.Errorf("HUB_ADDR: %q, want :8080", addr)
+	set := settings(t, all)
+	want := map[string]string{"http 80": set["HUB_ADDR"], "metrics 9090": set["HUB_METRICS_ADDR"]}
+	if !maps.Equal(reached, want) || len(hub(t, all).Ports) != len(want) {
+		t.Errorf("the Service's ports reach %v, want %v", reached, want)
 	}
 }
 
@@ -233,8 +241,9 @@ func TestPrometheusFindsTheService(t *testing.T) {
 		t.Fatalf("endpoints: %v (%v), want one", endpoints, err)
 	}
 	endpoint, _ := endpoints[0].(map[string]any)
-	if endpoint["path"] != "/metrics" || endpoint["port"] != service.Spec.Ports[0].Name {
-		t.Errorf("endpoint: %v, want /metrics on port %s", endpoint, service.Spec.Ports[0].Name)
+	metrics := func(p corev1.ServicePort) bool { return p.Name == "metrics" }
+	if endpoint["path"] != "/metrics" || endpoint["port"] != "metrics" || !slices.ContainsFunc(service.Spec.Ports, metrics) {
+		t.Errorf("endpoint: %v of the Service's ports %+v, want /metrics on port metrics", endpoint, service.Spec.Ports)
 	}
 }
 

@@ -8,9 +8,9 @@
 package deploy_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,18 +40,31 @@ func try(t *testing.T) objects  { return render(t, tree(t), "overlays/try") }
 
 // readmeExample is the overlay that the README tells users to write, with
 // every component switched on.
-func readmeExample(t *testing.T) objects {
-	fs := tree(t)
+func readmeExample(t *testing.T) objects { return overlay(t, readmeYAML(t)[0]) }
+
+// readmeYAML returns the README's blocks of yaml: the overlay, and what else may
+// be added to it.
+func readmeYAML(t *testing.T) []string {
+	t.Helper()
 	readme, err := os.ReadFile(manifests + "/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := bytes.Cut(readme, []byte("```yaml\n"))
-	example, _, closed := bytes.Cut(rest, []byte("```"))
-	if !found || !closed {
-		t.Fatal("the README has no yaml example")
+	var blocks []string
+	for _, found := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1) {
+		blocks = append(blocks, string(found[1]))
 	}
-	if err := fs.WriteFile(inMemory+"/overlays/production/kustomization.yaml", example); err != nil {
+	if len(blocks) != 2 {
+		t.Fatalf("the README has %d yaml examples, want 2", len(blocks))
+	}
+	return blocks
+}
+
+// overlay renders an overlay of a user's.
+func overlay(t *testing.T, kustomization string) objects {
+	t.Helper()
+	fs := tree(t)
+	if err := fs.WriteFile(inMemory+"/overlays/production/kustomization.yaml", []byte(kustomization)); err != nil {
 		t.Fatal(err)
 	}
 	return render(t, fs, "overlays/production")
