@@ -49,10 +49,8 @@ func postArray(n int) []byte {
 // alone for each pipeline and each bell, which others would share.
 func benchmarkHTTP(b *testing.B, request []byte) {
 	server := redistest.Start(b)
+	bell, rung := alloctest.Neighbour(b, server.Addr()), []byte(alloctest.Rung)
 	client := alloctest.Dial(b, benchmarkedHub(b, server))
-	bell, rung := alloctest.Dial(b, server.Addr()), []byte(" new ")
-	bell.Write([]byte("SUBSCRIBE hub:bell\r\n"))
-	bell.Await([]byte(":1")) // it is subscribed
 	publish := func() {
 		client.Do(request)
 		bell.Await(rung)

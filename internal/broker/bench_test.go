@@ -43,10 +43,8 @@ func orders(n int) []hub.Event {
 // bell. So it pays alone for each pipeline and each bell, which others would share.
 func benchmarkPublish(b *testing.B, events int) {
 	server := redistest.Start(b)
+	bell, rung := alloctest.Neighbour(b, server.Addr()), []byte(alloctest.Rung)
 	engine := benchmarkedBroker(b, server)
-	bell, rung := alloctest.Dial(b, server.Addr()), []byte(" new ")
-	bell.Write([]byte("SUBSCRIBE hub:bell\r\n"))
-	bell.Await([]byte(":1")) // it is subscribed
 	publication := hub.Publication{Stream: "orders", Events: orders(events)}
 	publish := func() {
 		store(b, engine, publication)
