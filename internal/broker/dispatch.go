@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -73,6 +74,11 @@ func (p plan) events() int {
 		sum += share.events
 	}
 	return sum
+}
+
+// equal says whether two reads of a stream would be the same.
+func (p plan) equal(other plan) bool {
+	return p.holder == other.holder && slices.Equal(p.shares, other.shares)
 }
 
 // release gives the reserved credit back.

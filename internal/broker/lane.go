@@ -61,6 +61,9 @@ const (
 	opAbandoned
 )
 
+// claim makes an operation its lane's to send, unless it was abandoned.
+func (o *op) claim() bool { return o.state.CompareAndSwap(opQueued, opSent) }
+
 // end tells who waits.
 func (o *op) end() {
 	if o.done != nil {
@@ -112,7 +115,7 @@ func (l *lane) run(pipeline func() redis.Pipeliner) {
 		if batch = l.take(batch[:0]); len(batch) == 0 {
 			return
 		}
-		batch = l.commit(batch, pipeline())
+		l.commit(batch, pipeline())
 		clear(batch)
 	}
 }
@@ -162,57 +165,60 @@ func (l *lane) gather(batch []*op, first *op) (full []*op, next *op) {
 	}
 }
 
-// commit sends a batch and what goes out behind it, and returns both.
-func (l *lane) commit(batch []*op, pipe redis.Pipeliner) []*op {
-	queued := len(batch)
-	batch = l.follow(batch)
-	cmds := make([]redis.Cmder, 0, len(batch))
-	for i, o := range batch {
-		if i < queued {
-			l.waiting.Add(-int64(o.bytes))
+// commit sends a batch, and what goes out behind it.
+func (l *lane) commit(batch []*op, pipe redis.Pipeliner) {
+	sent := batch[:0]
+	for _, o := range batch {
+		l.waiting.Add(-int64(o.bytes))
+		if o.claim() {
+			sent = append(sent, o)
 		}
-		if !o.state.CompareAndSwap(opQueued, opSent) {
-			continue
-		}
+	}
+	sent, behind := l.follow(sent)
+	cmds := make([]redis.Cmder, 0, len(sent))
+	for _, o := range sent {
 		if o.begin != nil {
 			o.begin()
 		}
 		cmds = append(cmds, o.cmds...)
 	}
 	_ = exec(pipe, cmds)
-	loadScripts(batch, pipe)
-	l.detour(batch)
-	for _, o := range slices.Backward(batch) {
-		if o.unsent != nil && o.state.Load() == opSent && o.none() {
+	loadScripts(sent, pipe)
+	l.detour(sent)
+	for _, o := range slices.Backward(sent) {
+		if o.unsent != nil && o.none() {
 			o.unsent()
 		}
 	}
-	for _, o := range batch[queued:] {
-		if o.state.Load() == opSent {
-			o.known()
-		}
+	for _, o := range sent[behind:] {
+		o.known()
 	}
-	for _, o := range batch {
-		if o.state.Load() == opSent {
-			o.end()
-		}
+	for _, o := range sent {
+		o.end()
 	}
-	return batch
+	clear(sent)
 }
 
-// follow adds what is to go out behind a batch.
-func (l *lane) follow(batch []*op) []*op {
+// follow adds what is to go out behind a batch, from a place on.
+func (l *lane) follow(batch []*op) (all []*op, from int) {
+	from = len(batch)
 	if l.behind == nil {
-		return batch
+		return batch, from
 	}
+	var more []*op
 	stream := ""
 	for _, o := range batch {
 		if o.stream != stream && o.stream != "" { // mostly there is one
 			stream = o.stream
-			batch = l.behind(batch, stream)
+			more = l.behind(more, stream)
 		}
 	}
-	return batch
+	for _, o := range more {
+		if o.claim() {
+			batch = append(batch, o)
+		}
+	}
+	return batch, from
 }
 
 // loadScripts runs those scripts of the batch that Redis did not know (it was
@@ -221,9 +227,6 @@ func (l *lane) follow(batch []*op) []*op {
 func loadScripts(batch []*op, pipe redis.Pipeliner) {
 	var missing []redis.Cmder
 	for _, o := range batch {
-		if o.state.Load() != opSent {
-			continue
-		}
 		for _, cmd := range o.cmds {
 			if hasPrefix(cmd.Err(), "NOSCRIPT") && withSource(cmd) {
 				missing = append(missing, cmd)
@@ -263,9 +266,6 @@ func (l *lane) detour(batch []*op) {
 	}
 	var unsent []redis.Cmder
 	for _, o := range batch {
-		if o.state.Load() != opSent {
-			continue
-		}
 		for _, cmd := range o.cmds {
 			if notSent(cmd.Err()) {
 				unsent = append(unsent, cmd)

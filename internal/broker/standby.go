@@ -16,11 +16,14 @@ const (
 // right behind what they add. So what is published here is with the consumers here
 // after one exchange with Redis, rather than two.
 //
-// Whose it is, op's state says: the sink withdraws what no lane has sent.
+// Whose it is, op's state says: the sink withdraws what no lane has sent, and leaves it
+// there again when nothing has changed. A lane may find one that was withdrawn, or that
+// another lane has sent; then it has no claim to it.
 type standby struct {
 	stream *sinkStream
 	op     *op
 	plan   plan
+	noAck  bool
 }
 
 // standBy leaves a read at the stream that last had something new. A sink has one at
@@ -39,26 +42,33 @@ func (s *sink) standBy() {
 		p.release()
 		return
 	}
+	if by := &s.standby; by.op == nil || by.stream != st || by.noAck != s.noAck() || !by.plan.equal(p) ||
+		!by.op.state.CompareAndSwap(opAbandoned, opQueued) {
+		*by = s.newStandby(st, p)
+	} else {
+		st.reads++
+	}
+	s.flying++
+	st.standby.Store(s.standby.op)
+}
+
+func (s *sink) newStandby(st *sinkStream, p plan) standby {
 	read := s.read(st, &p)
-	o := &op{cmds: []redis.Cmder{read}}
-	o.known = func() { s.broker.readBehind(st, read) }
+	o := &op{cmds: []redis.Cmder{read}, known: func() { s.broker.readBehind(st, read) }}
 	o.done = func() {
 		s.post(func() {
 			s.flying--
 			s.onRead(st, read, p)
 		})
 	}
-	s.flying++
-	s.standby = standby{st, o, p}
-	st.standby.Store(o)
+	return standby{st, o, p, s.noAck()}
 }
 
 // withdraw takes back the read that stands by, if it has not gone out.
 func (s *sink) withdraw() {
 	by := s.standby
-	s.standby = standby{}
 	if by.op == nil || !by.op.state.CompareAndSwap(opQueued, opAbandoned) {
-		return // its answer comes by the inbox
+		return // its answer comes by the inbox, or it was withdrawn before
 	}
 	s.flying--
 	by.stream.reads--
