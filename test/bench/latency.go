@@ -95,25 +95,32 @@ func (t *timing) at(percentile float64) time.Duration {
 // latencyOfHub goes from a POST to a consumer's socket, which acknowledges each
 // frame, at so many times -rate.
 func latencyOfHub(times int) probe {
-	return func(ctx context.Context, r *rig) (sample, error) { return r.latency(ctx, times*r.opts.rate) }
+	return func(ctx context.Context, r *rig) (sample, error) {
+		return r.latency(ctx, r.pids(), r.addr, times*r.opts.rate)
+	}
 }
 
-func (r *rig) latency(ctx context.Context, rate int) (sample, error) {
+// latencyOfBare is the same through the shortest way that there is.
+func latencyOfBare(ctx context.Context, r *rig) (sample, error) {
+	return r.beside(ctx, bareWorker, func(pids []int, addr string) (sample, error) { return r.latency(ctx, pids, addr, r.opts.rate) })
+}
+
+func (r *rig) latency(ctx context.Context, pids []int, addr string, rate int) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream := r.next("timed")
-	s, err := dialSocket(ctx, r.addr, sinkPath(r.next("sink"), r.opts.prefetch, stream))
+	s, err := dialSocket(ctx, addr, sinkPath(r.next("sink"), r.opts.prefetch, stream))
 	if err != nil {
 		return sample{}, err
 	}
 	defer s.close()
-	p, err := newPoster(ctx, r.addrs, []string{eventsPath(stream)}, eventBody(0), http.StatusCreated)
+	p, err := newPoster(ctx, []string{addr}, []string{eventsPath(stream)}, eventBody(0), http.StatusCreated)
 	if err != nil {
 		return sample{}, err
 	}
 	defer p.close()
 	t := newTiming(rate, r.opts.duration)
-	return t.run(r, r.pids(), cancel, p.send, func() error {
+	return t.run(r, pids, cancel, p.send, func() error {
 		var ids [][]byte
 		for !t.complete() {
 			frame, err := s.nextEvents()

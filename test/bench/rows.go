@@ -86,6 +86,10 @@ func rows(opts options) []row {
 			yardstick: xread, hub: latencyOfHub(1), raw: latencyOfRedis(1), goals: []goal{addedP50Goal(150), addedP99Goal(1000)}, runs: 5,
 		},
 		{
+			name: "latency-bare", work: "the same, through a program without what a hub is for",
+			yardstick: xread, hub: latencyOfBare, raw: latencyOfRedis(1), runs: 5,
+		},
+		{
 			name: "latency-10000", work: fmt.Sprintf("the same, %d/s", 10*opts.rate),
 			yardstick: xread, hub: latencyOfHub(10), raw: latencyOfRedis(10), goals: []goal{p99Goal(5000)},
 		},

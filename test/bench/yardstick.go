@@ -21,7 +21,11 @@ const asYardstick = "EVENTHUB_BENCH_YARDSTICK="
 const (
 	emptyHandler = "empty"
 	plainSockets = "sockets"
+	bareWorker   = "worker"
 )
+
+// redisOfYardstick is the environment variable with the Redis of a yardstick that uses it.
+const redisOfYardstick = "EVENTHUB_BENCH_REDIS"
 
 // yardstickOf is the kind that the environment asks for, "" for none.
 func yardstickOf(environ []string) string {
@@ -36,8 +40,11 @@ func yardstickOf(environ []string) string {
 // serveYardstick answers requests until the process is killed.
 func serveYardstick(kind string, stdout io.Writer) error {
 	handler := http.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	if kind == plainSockets {
+	switch kind {
+	case plainSockets:
 		handler = newRelay()
+	case bareWorker:
+		handler = newBare(os.Getenv(redisOfYardstick))
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,7 +64,8 @@ func (r *rig) beside(ctx context.Context, kind string, do func(pids []int, addr 
 		return sample{}, err
 	}
 	cmd := exec.Command(self) //nolint:noctx // it is stopped below
-	cmd.Env = append(append(os.Environ(), asYardstick+kind), r.settings...)
+	cmd.Env = append(os.Environ(), asYardstick+kind, redisOfYardstick+"="+r.db.Options().Addr)
+	cmd.Env = append(cmd.Env, r.settings...)
 	server, err := startProcess(cmd)
 	if err != nil {
 		return sample{}, err
