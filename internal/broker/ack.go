@@ -134,6 +134,9 @@ func (s *sink) takeAcks(st *sinkStream, o *op) []pendingAck {
 	acks := st.acks
 	st.acks, st.acking = nil, true
 	batch := ackBatch{log: st.log(), group: s.name}
+	for _, ack := range acks {
+		batch.room = min(batch.room+len(ack.ids), ackIDs)
+	}
 	first := 0 // ack whose ids are the first in batch
 	send := func(end int) {
 		cmd := batch.command()

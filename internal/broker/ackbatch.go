@@ -6,6 +6,7 @@ import "eventhub/internal/hub"
 // allocation of its own, where its string and the box around that would be two.
 type ackBatch struct {
 	log, group string
+	room       int // for so many ids, at first
 	text       []byte
 	ends       []int // of the ids in text
 }
@@ -17,7 +18,7 @@ func (b *ackBatch) len() int { return len(b.ends) }
 
 func (b *ackBatch) add(id hub.ID) {
 	if b.text == nil {
-		b.text, b.ends = make([]byte, 0, ackIDs*idBytes), make([]int, 0, ackIDs)
+		b.text, b.ends = make([]byte, 0, b.room*idBytes), make([]int, 0, b.room)
 	}
 	b.text = id.Append(b.text)
 	b.ends = append(b.ends, len(b.text))

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func TestAcksThatAreCallsTogetherAreOneCommand(t *testing.T) {
 
 func TestAckedIDLeavesLittleGarbage(t *testing.T) { //nolint:paralleltest // others' allocations would count
 	ids := idsUpTo(ackIDs)
-	batch := ackBatch{log: "log", group: "billing"}
+	batch := ackBatch{log: "log", group: "billing", room: ackIDs}
 	allocations := testing.AllocsPerRun(10, func() {
 		for _, id := range ids {
 			batch.add(id)
@@ -155,5 +156,23 @@ func TestAckEachAnswersEveryCall(t *testing.T) {
 	}
 	if err := c.AckEach("visits", []hub.ID{{MS: 1}}, nil); hub.AsError(err).Code != hub.CodeStreamNotFound {
 		t.Errorf("acks of a stream that nobody reads: %v", err)
+	}
+}
+
+// Not by the count alone: room for a thousand ids would be 28 KB for each of them.
+func TestAckOfOneIDTakesFewBytes(t *testing.T) {
+	s, st := &sink{name: "billing"}, &sinkStream{keys: []string{"log"}}
+	ids := []hub.ID{{MS: 1_763_650_000_000}}
+	const rounds, most = 1000, 4000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		st.addAck(ids, 1, nil)
+		s.takeAcks(st, &op{})
+		st.acking = false
+	}
+	runtime.ReadMemStats(&after)
+	if bytes := (after.TotalAlloc - before.TotalAlloc) / rounds; bytes > most {
+		t.Errorf("an ack of one id takes %d bytes, want at most %d", bytes, most)
 	}
 }

@@ -30,10 +30,10 @@ type share struct {
 	events   int
 }
 
-// plan divides a read of at most this many events over the consumers that wait,
-// and reserves the credit. No event is read that no consumer waits for. Pulls and
+// plan divides a read of at most this many events over the consumers that wait, of
+// whom each gets at most so many, and reserves the credit. No event is read that no consumer waits for. Pulls and
 // sockets take turns, as who holds an event must be known when it is read.
-func (s *sink) plan(st *sinkStream, most int) plan {
+func (s *sink) plan(st *sinkStream, most, each int) plan {
 	var p plan
 	n := len(s.consumers)
 	for i := range n {
@@ -47,7 +47,7 @@ func (s *sink) plan(st *sinkStream, most int) plan {
 		if c.holder() != p.holder {
 			continue
 		}
-		events := s.reserve(st, c, most)
+		events := s.reserve(st, c, min(most, each))
 		p.shares = append(p.shares, share{c, events})
 		if most -= events; most == 0 {
 			break
@@ -55,6 +55,16 @@ func (s *sink) plan(st *sinkStream, most int) plan {
 	}
 	s.turn++
 	return p
+}
+
+// waiting counts the consumers that a plan can be for.
+func (s *sink) waiting(st *sinkStream) (n int) {
+	for c, a := range st.attachments {
+		if !a.muted && c.wants() {
+			n++
+		}
+	}
+	return n
 }
 
 // reserve sets credit of a consumer aside for a read.
@@ -124,10 +134,11 @@ func (s *sink) nextRead(st *sinkStream) plan {
 	if !st.unread || st.orphans || st.searching || st.reads == mostReads || st.reads > 0 && !st.backlog {
 		return plan{}
 	}
-	most := st.weight.limit(readEvents)
-	p := s.plan(st, most)
+	most, turn := st.weight.limit(readEvents), s.turn
+	p := s.plan(st, most, most)
 	if st.reads > 0 && p.events() < most/4 {
 		p.release()
+		s.turn = turn
 		return plan{}
 	}
 	return p

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"eventhub/internal/hub"
 )
 
 // lanes is one lane per shard, made when first needed.
@@ -110,19 +112,13 @@ func (ls *lanes) do(ctx context.Context, key string, o *op) error {
 		ls.waiters.Put(w)
 		return err
 	}
-	w.timer.Reset(answerTimeout)
-	var cause error
-	select {
-	case <-w.ended:
-		w.timer.Stop() // then it has nothing in its channel
+	cause := w.wait(ctx)
+	w.timer.Stop() // then it has nothing in its channel
+	if cause == nil {
 		ls.waiters.Put(w)
 		return nil
-	case <-w.timer.C:
-		cause = context.DeadlineExceeded
-	case <-ctx.Done():
-		cause = ctx.Err()
 	}
-	w.timer.Stop() // w may be told yet, so it cannot wait for another operation
+	// w may be told yet, so it cannot wait for another operation.
 	if o.state.CompareAndSwap(opQueued, opAbandoned) {
 		return errAbandoned
 	}
@@ -133,6 +129,37 @@ func (ls *lanes) do(ctx context.Context, key string, o *op) error {
 type waiter struct {
 	ended chan struct{} // one slot, for one operation
 	timer *time.Timer
+}
+
+// How long to wait before it is looked whether a client is still there of whom ctx does
+// not tell, and then again: most have their answer by then.
+const (
+	firstLook = 50 * time.Millisecond
+	nextLook  = 200 * time.Millisecond
+)
+
+// wait returns nil once the operation has ended, else why not to wait any longer.
+func (w *waiter) wait(ctx context.Context) error {
+	client, look := hub.ClientOf(ctx), answerTimeout
+	if client != nil {
+		look = firstLook
+	}
+	for waited := time.Duration(0); ; look = min(nextLook, answerTimeout-waited) {
+		w.timer.Reset(look)
+		select {
+		case <-w.ended:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.timer.C:
+		}
+		switch waited += look; {
+		case waited >= answerTimeout:
+			return context.DeadlineExceeded
+		case client.Left():
+			return context.Canceled
+		}
+	}
 }
 
 // close lets what is queued go out, and ends the lanes.

@@ -56,7 +56,7 @@ func (b *Broker) publish(ctx context.Context, p hub.Publication) (hub.Published,
 	o := &op{cmds: []redis.Cmder{cmd}, bytes: size, stream: p.Stream, done: func() {
 		// Also when the caller has gone: others are to know what was done.
 		published, refused = b.added(p, cmd, epoch)
-		b.published(p.Stream, lastOf(published.IDs))
+		b.published(p.Stream, lastOf(published))
 	}}
 	if err := b.publishing.do(ctx, b.keys.log(p.Stream), o); err != nil {
 		return hub.Published{}, failure(err, doing)
@@ -116,12 +116,13 @@ func (b *Broker) published(stream string, last hub.ID) {
 	b.bell.touch(stream)
 }
 
-// lastOf is the last of some ids, the zero one where there is none.
-func lastOf(ids []hub.ID) hub.ID {
-	if len(ids) == 0 {
+// lastOf is the last id that was added, the zero one where that is not known: where some
+// were there before, the last may be one of those.
+func lastOf(p hub.Published) hub.ID {
+	if len(p.IDs) == 0 || len(p.Replayed) > 0 {
 		return hub.ID{}
 	}
-	return ids[len(ids)-1]
+	return p.IDs[len(p.IDs)-1]
 }
 
 // addCommand is the script that adds events.

@@ -109,8 +109,9 @@ func (s *sink) run() {
 		if len(s.consumers) == 0 && s.flying == 0 && s.broker.retire(s) {
 			return
 		}
+		sleep := s.nextLook(now) // a consumer whose credit stands by still waits
 		s.standBy()
-		timer.Reset(s.nextLook(now))
+		timer.Reset(sleep)
 	}
 }
 
@@ -223,12 +224,7 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 
 // wanted says whether a consumer waits for events of the stream.
 func (s *sink) wanted(st *sinkStream) bool {
-	for c, a := range st.attachments {
-		if !a.muted && c.wants() {
-			return true
-		}
-	}
-	return false
+	return s.waiting(st) > 0
 }
 
 // fails notes that Redis could not do what was asked, and holds the stream back

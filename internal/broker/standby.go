@@ -37,7 +37,11 @@ func (s *sink) standBy() {
 	case st.unread || st.rung.Load() || st.reads > 0 || st.searching || st.reclaiming || st.orphans || st.repairing || st.failures > 0:
 		return // run has something else to do there
 	}
-	p := s.plan(st, min(st.weight.limit(standbyEvents), max(1, standbyBytes/max(st.weight.average, 1))))
+	most := min(st.weight.limit(standbyEvents), max(1, standbyBytes/max(st.weight.average, 1)))
+	turn := s.turn
+	// Each gets a part of it, as nobody knows how many events there will be.
+	p := s.plan(st, most, max(1, most/max(s.waiting(st), 1)))
+	s.turn = turn                  // that goes on with the read
 	if p.holder != s.broker.name { // nobody waits, or one that pulls: that one's turn may be over when the read is
 		p.release()
 		return
@@ -58,6 +62,7 @@ func (s *sink) newStandby(st *sinkStream, p plan) standby {
 	o.done = func() {
 		s.post(func() {
 			s.flying--
+			s.turn++
 			s.onRead(st, read, p)
 		})
 	}
@@ -75,7 +80,8 @@ func (s *sink) withdraw() {
 	by.plan.release()
 }
 
-// standbys adds to ops the reads that stand by at a stream. It does not block.
+// standbys adds to ops the reads that stand by at a stream, as far as there is room for
+// them. It does not block.
 func (b *Broker) standbys(ops []*op, stream string) []*op {
 	w := b.watched(stream)
 	if w == nil {
@@ -83,13 +89,12 @@ func (b *Broker) standbys(ops []*op, stream string) []*op {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := 0
 	for st := range w.sinks {
+		if len(ops) == standbyReads {
+			break
+		}
 		if o := st.standby.Swap(nil); o != nil && o.state.Load() == opQueued {
 			ops = append(ops, o)
-			if n++; n == standbyReads {
-				break
-			}
 		}
 	}
 	return ops

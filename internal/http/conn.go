@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"eventhub/internal/hub"
 )
 
 // conn is a client's connection, under net/http. It spares the work that net/http does
@@ -31,24 +34,25 @@ func (l listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// connKey is the key of a request's connection in its context.
-type connKey struct{}
-
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+	if c, ok := c.(*conn); ok {
+		return hub.WithClient(ctx, c)
+	}
+	return ctx
 }
 
 // connOf is nil where a request has not come through a listener.
 func connOf(r *http.Request) *conn {
-	c, _ := r.Context().Value(connKey{}).(*conn)
+	c, _ := hub.ClientOf(r.Context()).(*conn)
 	return c
 }
 
 // watchless serves a request whose answer has a time limit of its own, without
-// looking whether the client is still there: its context does not end when the client
-// leaves. For that net/http reads one byte in the background once it has all of the
-// body; here that read ends at once, and with nothing. The body is of a known length, as
-// a body in chunks may be read by single bytes, too.
+// looking all the time whether the client is still there: its context does not end when
+// the client leaves, but who waits for long can ask (Left). To look, net/http reads one
+// byte in the background once it has all of the body; here that read ends at once, and
+// with nothing. The body is of a known length, as a body in chunks may be read by single
+// bytes, too.
 func watchless(serve endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if c := connOf(r); c != nil && r.ContentLength > 0 {
@@ -57,6 +61,16 @@ func watchless(serve endpoint) endpoint {
 		}
 		return serve(w, r)
 	}
+}
+
+// Left is for requests that are served watchless; of others net/http tells.
+func (c *conn) Left() bool {
+	kernel, ok := c.Conn.(syscall.Conn)
+	if !ok || !c.unwatched.Load() {
+		return false
+	}
+	raw, err := kernel.SyscallConn()
+	return err == nil && ended(raw)
 }
 
 func (c *conn) Read(p []byte) (int, error) {
