@@ -592,3 +592,29 @@ func (a answers) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPip
 		return nil
 	}
 }
+
+// caller is a client of whom the context does not tell.
+type caller struct{ left atomic.Bool }
+
+func (c *caller) Left() bool { return c.left.Load() }
+
+func TestOperationOfAClientThatHasLeftIsNeverSent(t *testing.T) {
+	t.Parallel()
+	r := newLaneRig(t)
+	first := r.hold(t)
+	there, gone := &caller{}, &caller{}
+	gone.left.Store(true)
+	stays := r.do(hub.WithClient(t.Context(), there), &op{cmds: []redis.Cmder{command("set", "stays", 1)}})
+	leaves := r.do(hub.WithClient(t.Context(), gone), &op{cmds: []redis.Cmder{command("set", "leaves", 1)}})
+	if err := <-leaves; !errors.Is(err, errAbandoned) {
+		t.Errorf("the operation of a client that has left got %v, want %v", err, errAbandoned)
+	}
+	r.release()
+	<-first
+	if err := <-stays; err != nil {
+		t.Errorf("the operation of a client that is there got %v", err)
+	}
+	if r.get(t, "stays") != "1" || r.get(t, "leaves") != "" {
+		t.Errorf("stays is %q, leaves is %q: want 1, and nothing", r.get(t, "stays"), r.get(t, "leaves"))
+	}
+}
