@@ -18,5 +18,5 @@ func ended(raw syscall.RawConn) bool {
 	}); failed != nil {
 		return false
 	}
-	return n == 0 && err == nil || err == syscall.ECONNRESET //nolint:errorlint // it is an errno
+	return n == 0 && err == nil || err == syscall.ECONNRESET
 }

@@ -63,7 +63,7 @@ func (b *bare) consume(w http.ResponseWriter, r *http.Request) error {
 	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
-		return nil //nolint:nilerr // Accept has answered
+		return nil // Accept has answered
 	}
 	defer conn.CloseNow() //nolint:errcheck // nothing depends on it
 	ctx, cancel := context.WithCancel(context.Background())
@@ -79,7 +79,7 @@ func (b *bare) consume(w http.ResponseWriter, r *http.Request) error {
 	frame := []byte(`{"type":"ready"}`)
 	for {
 		if err := conn.Write(ctx, websocket.MessageText, frame); err != nil {
-			return nil //nolint:nilerr // the socket has ended
+			return nil // the socket has ended
 		}
 		const patience = time.Second // a blocked read does not hear of ctx
 		args := &redis.XReadGroupArgs{Group: group, Consumer: consumer, Streams: []string{stream, ">"}, Count: rawRead, Block: patience}
@@ -88,7 +88,7 @@ func (b *bare) consume(w http.ResponseWriter, r *http.Request) error {
 			read, err = b.db.XReadGroup(ctx, args).Result()
 		}
 		if err != nil {
-			return nil //nolint:nilerr // the socket has ended
+			return nil // the socket has ended
 		}
 		frame = append(frame[:0], `{"type":"events","events":[`...)
 		for i, message := range read[0].Messages {
