@@ -135,6 +135,17 @@ func TestSilentEventStreamOutlivesItsWriteLimit(t *testing.T) {
 
 func TestHTTP2PeerThatAnswersNoPingIsLetGo(t *testing.T) {
 	t.Parallel()
+	for name, drips := range map[string]string{"that is silent": "", "in mid-header": "\x00\x10\x00\x01\x00\x00\x00\x00\x01" + strings.Repeat("\x00", 200)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			letsGoOfHTTP2(t, drips)
+		})
+	}
+}
+
+// letsGoOfHTTP2 has a client send the beginning of HTTP/2, and then a byte a second.
+func letsGoOfHTTP2(t *testing.T, drips string) {
+	t.Helper()
 	overTLS(t, http.Options{}, func(t *testing.T, _ *edge, config *tls.Config, dial func(net.Conn)) {
 		client, server := net.Pipe()
 		dial(server)
@@ -144,6 +155,16 @@ func TestHTTP2PeerThatAnswersNoPingIsLetGo(t *testing.T) {
 		if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
 			t.Fatal(err)
 		}
+		var dripping sync.WaitGroup
+		dripping.Go(func() {
+			for _, b := range []byte(drips) {
+				if _, err := conn.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		defer dripping.Wait()
 		if took := hangsUp(t, conn); took < 25*time.Second || took > 41*time.Second {
 			t.Errorf("it was let go after %s, want 40 s", took)
 		}
