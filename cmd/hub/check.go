@@ -14,6 +14,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"eventhub/internal/cert"
 	"eventhub/internal/hub"
 )
 
@@ -29,11 +30,15 @@ type checker struct {
 }
 
 // fault notes that the setting's value is not what it should be. RedisURL is
-// the one setting whose value is never shown.
+// the one setting whose value is never shown; a key that somebody has set in place of
+// the path of its file is not either.
 func (c *checker) fault(name, want string) {
 	line := fmt.Sprintf("%s=%q: %s", name, c.vars[name], want)
-	if name == prefix+"REDIS_URL" {
+	switch {
+	case name == prefix+"REDIS_URL":
 		line = fmt.Sprintf("%s (not shown here, as it may hold a password): %s", name, want)
+	case strings.Contains(c.vars[name], "-----BEGIN"):
+		line = name + " (not shown here, as it may hold a key): want the path of a file, not what is in it"
 	}
 	if _, ok := c.faults[name]; !ok {
 		c.faults[name] = line
@@ -83,6 +88,7 @@ func (c *checker) check() {
 			c.fault("HUB_METRICS_ADDR", "want another address than HUB_ADDR, or none to serve /metrics there")
 		}
 	}
+	c.tls()
 	c.redis()
 	c.streams()
 	if !validKeyPrefix(c.cfg.KeyPrefix) {
@@ -138,6 +144,27 @@ func (c *checker) address(name, addr string) {
 	}
 	if err != nil {
 		c.fault(name, "want host:port with a port from 0 to 65535, such as 127.0.0.1:8080, or :8080 for all interfaces")
+	}
+}
+
+// tls checks the pair as it is now; what the listener shows is read again.
+func (c *checker) tls() {
+	const certName, keyName = "HUB_TLS_CERT", "HUB_TLS_KEY"
+	switch cfg := c.cfg; {
+	case cfg.TLSCert == "" && cfg.TLSKey == "":
+	case cfg.TLSKey == "":
+		c.fault(keyName, "want the file with the private key of HUB_TLS_CERT, too; neither for plain HTTP")
+	case cfg.TLSCert == "":
+		c.fault(certName, "want the file with the certificate of HUB_TLS_KEY, too; neither for plain HTTP")
+	default:
+		var fault *cert.FileError
+		switch err := cert.Check(cfg.TLSCert, cfg.TLSKey); {
+		case err == nil:
+		case errors.As(err, &fault) && fault.Key:
+			c.fault(keyName, fault.Want+" (HUB_TLS_CERT has the certificate)")
+		case errors.As(err, &fault):
+			c.fault(certName, fault.Want)
+		}
 	}
 }
 

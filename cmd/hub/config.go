@@ -25,7 +25,9 @@ const prefix = "HUB_"
 //	desc        what it is for
 type config struct {
 	Addr        string `env:"ADDR" envDefault:"127.0.0.1:8080" desc:"where to listen, as host:port"`
-	MetricsAddr string `env:"METRICS_ADDR" desc:"where to serve /metrics, as host:port; empty: together with everything else"`
+	MetricsAddr string `env:"METRICS_ADDR" desc:"where to serve /metrics, as host:port, always by plain HTTP; empty: together with everything else"`
+	TLSCert     string `env:"TLS_CERT" desc:"file with the PEM certificate to speak TLS with on HUB_ADDR, and what links it to its authority behind it; read again when it changes; empty: plain HTTP"`
+	TLSKey      string `env:"TLS_KEY" desc:"file with the PEM private key of HUB_TLS_CERT, without a passphrase"`
 
 	RedisURL          secret `env:"REDIS_URL" desc:"redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS; empty: an embedded Redis that forgets everything at a restart"`
 	RedisPasswordFile string `env:"REDIS_PASSWORD_FILE" desc:"file with the Redis password, in place of one in the URL"`

@@ -62,9 +62,9 @@ func TestTagsAreComplete(t *testing.T) {
 }
 
 func TestEverySettingIsRead(t *testing.T) {
-	password := writeFile(t, "hunter2\n")
+	password, tls := writeFile(t, "hunter2\n"), pair(t)
 	environ := []string{
-		"HUB_ADDR=:80", "HUB_METRICS_ADDR=[::1]:9090", "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
+		"HUB_ADDR=:80", "HUB_METRICS_ADDR=[::1]:9090", "HUB_TLS_CERT=" + tls.Cert, "HUB_TLS_KEY=" + tls.Key, "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
 		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:",
 		"HUB_MAX_EVENT_BYTES=1000", "HUB_MAX_BATCH_EVENTS=2", "HUB_MAX_BATCH_BYTES=3000",
 		"HUB_MAX_CHANNELS_PER_SOCKET=4", "HUB_MAX_STREAMS_PER_SOCKET=5", "HUB_SINK_ACK_WAIT=6s", "HUB_SINK_PREFETCH=7",
@@ -78,7 +78,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		t.Fatalf("warnings %q, error %v", warnings, err)
 	}
 	want := config{
-		Addr: ":80", MetricsAddr: "[::1]:9090", RedisURL: "redis+cluster://bob@a:1,b:2",
+		Addr: ":80", MetricsAddr: "[::1]:9090", TLSCert: tls.Cert, TLSKey: tls.Key, RedisURL: "redis+cluster://bob@a:1,b:2",
 		RedisPasswordFile: password, RedisPassword: "hunter2", KeyPrefix: "shop:",
 		MaxEventBytes: 1000, MaxBatchEvents: 2, MaxBatchBytes: 3000,
 		MaxChannelsPerSocket: 4, MaxStreamsPerSocket: 5, SinkAckWait: 6 * time.Second, SinkPrefetch: 7,

@@ -65,7 +65,7 @@ func (h *testHub) sse(path string, header ...string) *feed {
 		name, value, _ := strings.Cut(line, ": ")
 		request.Header.Set(name, value)
 	}
-	answer, err := (&http.Client{Transport: client.Transport}).Do(request)
+	answer, err := (&http.Client{Transport: h.client().Transport}).Do(request)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -40,7 +40,8 @@ const patience = 20 * time.Second
 // testHub is a running hub that tests speak to only over HTTP and WebSockets.
 type testHub struct {
 	t    *testing.T
-	base string // http://host:port
+	base string            // http://host:port, or https://host:port
+	via  http.RoundTripper // nil: the client's
 	logs *logBuffer
 	stop func() error // as SIGTERM would; idempotent
 	kill func()       // as SIGKILL would; nil for a hub in this process
@@ -158,6 +159,14 @@ func (l *logBuffer) address(t *testing.T) string {
 // client is what tests call hubs with: no connection outlives its test.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
+// client is what this hub is called with.
+func (h *testHub) client() *http.Client {
+	if h.via == nil {
+		return client
+	}
+	return &http.Client{Transport: h.via, Timeout: patience}
+}
+
 // response is an answer with its body read.
 type response struct {
 	*http.Response
@@ -188,7 +197,7 @@ func (h *testHub) call(method, path, body string, header ...string) response {
 		name, value, _ := strings.Cut(line, ": ")
 		request.Header.Set(name, value)
 	}
-	answer, err := client.Do(request)
+	answer, err := h.client().Do(request)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -332,7 +341,7 @@ func (h *testHub) dial(path string) *socket {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, answer, err := websocket.Dial(ctx, h.base+path, nil)
+	conn, answer, err := websocket.Dial(ctx, h.base+path, &websocket.DialOptions{HTTPClient: &http.Client{Transport: h.via}})
 	if err != nil {
 		detail := ""
 		if answer != nil && answer.Body != nil {

@@ -17,6 +17,7 @@ import (
 
 	"eventhub/api"
 	"eventhub/internal/broker"
+	"eventhub/internal/cert"
 	"eventhub/internal/http"
 	"eventhub/internal/hub"
 	"eventhub/internal/ws"
@@ -79,6 +80,14 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	if cfg.MetricsAddr == "" {
 		opts.Metrics = metrics
 	}
+	var certificate *cert.Source
+	if cfg.TLSCert != "" {
+		certificate, err = cert.Open(cert.Options{CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Log: log, Registry: registry})
+		if err != nil {
+			return fmt.Errorf("HUB_TLS_CERT and HUB_TLS_KEY: %w", err)
+		}
+		opts.Certificate = certificate.Get
+	}
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("HUB_ADDR: %w", err)
@@ -97,16 +106,22 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 			sockets.Drain(ctx)
 		})
 	})
+	if certificate != nil {
+		group.Go(func() error {
+			certificate.Run(ctx)
+			return nil
+		})
+	}
 	if side != nil {
 		group.Go(func() error {
 			return http.NewMetricsServer(metrics, log).Run(ctx, side, time.Second, func(context.Context) {})
 		})
 	}
 	log.Info("listening", slog.String("addr", listener.Addr().String()), slog.String("hub", engine.Name()),
-		slog.String("version", version()), slog.Bool("embedded_redis", embedded))
+		slog.String("version", version()), slog.Bool("tls", certificate != nil), slog.Bool("embedded_redis", embedded))
 	if embedded {
 		log.Warn("embedded Redis: nothing survives a restart, and other hubs cannot join; set HUB_REDIS_URL to use a real one")
-		welcome(stdout, listener.Addr().String())
+		welcome(stdout, listener.Addr().String(), certificate != nil)
 	}
 	return group.Wait()
 }
@@ -142,28 +157,32 @@ func version() string {
 }
 
 // welcome tells who tries the hub out what to type.
-func welcome(w io.Writer, addr string) {
+func welcome(w io.Writer, addr string, secure bool) {
+	s := ""
+	if secure {
+		s = "s"
+	}
 	_, _ = fmt.Fprintf(w, `
-Event Hub listens on http://%[1]s
+Event Hub listens on http%[2]s://%[1]s
 
   NOTHING SURVIVES A RESTART: this hub keeps its events in an embedded Redis.
   Set HUB_REDIS_URL=redis://host:6379 to keep them, and to run several hubs.
 
 Publish an event, and pass a message on to whoever listens:
 
-  curl -d '{"type":"order.created","data":{"id":1}}' http://%[1]s/v1/streams/orders/events
-  curl -d '{"data":"hi"}' http://%[1]s/v1/broadcast/room-1
+  curl -d '{"type":"order.created","data":{"id":1}}' http%[2]s://%[1]s/v1/streams/orders/events
+  curl -d '{"data":"hi"}' http%[2]s://%[1]s/v1/broadcast/room-1
 
 Read along, from the first event on:
 
-  curl -N 'http://%[1]s/v1/readers/sse?stream=orders&from=oldest'
+  curl -N 'http%[2]s://%[1]s/v1/readers/sse?stream=orders&from=oldest'
 
 Consume, and listen (wscat: npm install -g wscat):
 
-  wscat -c 'ws://%[1]s/v1/sinks/billing/ws?stream=orders&from=oldest'
-  wscat -c 'ws://%[1]s/v1/broadcast/ws?channel=room-1'
+  wscat -c 'ws%[2]s://%[1]s/v1/sinks/billing/ws?stream=orders&from=oldest'
+  wscat -c 'ws%[2]s://%[1]s/v1/broadcast/ws?channel=room-1'
 
-The API: http://%[1]s/openapi.yaml   metrics: http://%[1]s/metrics   settings: hub --help
+The API: http%[2]s://%[1]s/openapi.yaml   metrics: http%[2]s://%[1]s/metrics   settings: hub --help
 
-`, addr)
+`, addr, s)
 }

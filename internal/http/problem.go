@@ -38,7 +38,7 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 		seconds := int((e.RetryAfter + time.Second - 1) / time.Second)
 		header.Set("Retry-After", strconv.Itoa(seconds+rand.IntN(seconds+1)))
 	}
-	if e.Code == hub.CodeUpgradeRequired {
+	if e.Code == hub.CodeUpgradeRequired && r.ProtoMajor == 1 { // HTTP/2 has no such headers (RFC 9113, §8.2.2)
 		header.Set("Upgrade", "websocket")
 		header.Set("Connection", "Upgrade")
 	}

@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"time"
@@ -36,6 +37,10 @@ type Options struct {
 	// Streams is the config of a stream for which nobody says another; default
 	// hub.DefaultStreamConfig.
 	Streams hub.StreamConfig
+
+	// Certificate is what a listener shows that speaks TLS, as tls.Config has it; nil:
+	// without TLS.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	Metrics  http.Handler          // of /metrics; nil: it is served elsewhere
 	OpenAPI  []byte                // of /openapi.yaml

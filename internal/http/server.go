@@ -59,7 +59,11 @@ func NewServer(opts Options) *Server {
 	}
 	serving, drain := context.WithCancel(context.Background())
 	h := &handler{Options: opts, serving: serving, metrics: newMetrics(opts.Registry)}
-	return &Server{server: newHTTPServer(newEntry(h), opts.Log), log: opts.Log, drain: drain}
+	server := newHTTPServer(newEntry(h), opts.Log)
+	if opts.Certificate != nil {
+		secure(server, &opts)
+	}
+	return &Server{server: server, log: opts.Log, drain: drain}
 }
 
 // NewMetricsServer serves /metrics and nothing else, on a listener of its own.
@@ -76,6 +80,14 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+// serve speaks TLS where the server has a certificate.
+func (s *Server) serve(on net.Listener) error {
+	if s.server.TLSConfig != nil {
+		return s.server.ServeTLS(on, "", "")
+	}
+	return s.server.Serve(on)
+}
+
 // Handler is the API without a listener.
 func (s *Server) Handler() http.Handler { return s.server.Handler }
 
@@ -86,7 +98,7 @@ func (s *Server) Handler() http.Handler { return s.server.Handler }
 func (s *Server) Run(ctx context.Context, on net.Listener, limit time.Duration, drainSockets func(context.Context)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := s.server.Serve(listener{on}); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.serve(listener{on}); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving %s: %w", on.Addr(), err)
 		}
 		return nil

@@ -202,11 +202,16 @@ type sseWriter struct {
 }
 
 // write sends text at once. It has a deadline of its own: that of the whole answer,
-// which other requests have, would end a healthy stream.
+// which other requests have, would end a healthy stream. So would its own over HTTP/2,
+// where a deadline ends the stream whether something is written by then or not.
 func (o *sseWriter) write(text []byte) error {
 	_ = o.conn.SetWriteDeadline(time.Now().Add(o.limit)) // fails without a connection only
 	if _, err := o.w.Write(text); err != nil {
 		return err
 	}
-	return o.conn.Flush()
+	if err := o.conn.Flush(); err != nil {
+		return err
+	}
+	_ = o.conn.SetWriteDeadline(time.Time{})
+	return nil
 }

@@ -2,19 +2,15 @@ package redistest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"eventhub/internal/certtest"
 )
 
 // A TLS is a server that is spoken to over TLS only, and asks for a password.
@@ -68,52 +64,18 @@ type certificates struct{ ca, cert, key string }
 // issue makes an authority, and has it issue a certificate for host.
 func issue(t testing.TB, dir string) certificates {
 	t.Helper()
-	now := time.Now()
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redistest authority"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redistest"},
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		IPAddresses: []net.IP{net.ParseIP(host)},
-		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	caKey, leafKey := newKey(t), newKey(t)
-	private, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		t.Fatalf("redistest: encoding a key: %v", err)
-	}
+	authority := certtest.NewAuthority(t)
+	cert, key := authority.Issue(2, time.Now().Add(24*time.Hour))
 	return certificates{
-		ca:   writePEM(t, filepath.Join(dir, "ca.pem"), "CERTIFICATE", sign(t, ca, ca, caKey, caKey)),
-		cert: writePEM(t, filepath.Join(dir, "server.pem"), "CERTIFICATE", sign(t, leaf, ca, leafKey, caKey)),
-		key:  writePEM(t, filepath.Join(dir, "server.key"), "PRIVATE KEY", private),
+		ca:   write(t, filepath.Join(dir, "ca.pem"), authority.PEM()),
+		cert: write(t, filepath.Join(dir, "server.pem"), cert),
+		key:  write(t, filepath.Join(dir, "server.key"), key),
 	}
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
+func write(t testing.TB, path string, text []byte) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatalf("redistest: making a key: %v", err)
-	}
-	return key
-}
-
-// sign certifies that key is the subject's, with the issuer's word for it.
-func sign(t testing.TB, subject, issuer *x509.Certificate, key, issuerKey *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, subject, issuer, &key.PublicKey, issuerKey)
-	if err != nil {
-		t.Fatalf("redistest: making a certificate: %v", err)
-	}
-	return der
-}
-
-func writePEM(t testing.TB, path, kind string, der []byte) string {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatalf("redistest: writing a certificate: %v", err)
 	}
 	return path

@@ -170,7 +170,7 @@ func (s *session) kill() {
 	w := s.wire
 	s.mu.Unlock()
 	if w != nil {
-		_ = w.Close()
+		w.cut()
 	}
 }
 

@@ -12,10 +12,12 @@ import (
 
 // wire is the connection under a WebSocket. coder/websocket has the handshake, the
 // reading and the close; all other frames a session writes by itself, several at once.
+// With TLS nothing can be written without waiting: try writes nothing then.
 type wire struct {
 	net.Conn
-	early []byte // of the client's, read with its request
-	idle  func() // called before a Read that may wait, where it is set; set before the first
+	kernel net.Conn // what is beneath, where Conn is TLS; else the same
+	early  []byte   // of the client's, read with its request
+	idle   func()   // called before a Read that may wait, where it is set; set before the first
 
 	mu     sync.Mutex // held while whole frames are written: protects the fields below
 	closed bool       // the close frame was written: no data follows (RFC 6455, §5.5.1)
@@ -29,7 +31,7 @@ type wire struct {
 }
 
 func newWire(conn net.Conn) *wire {
-	w := &wire{Conn: conn}
+	w := &wire{Conn: conn, kernel: beneath(conn)}
 	if kernel, ok := conn.(syscall.Conn); ok && canWriteOnce {
 		w.raw, _ = kernel.SyscallConn() // fails on a closed connection only
 	}
@@ -39,6 +41,22 @@ func newWire(conn net.Conn) *wire {
 	}
 	return w
 }
+
+// beneath is the connection at the bottom of those that wrap one another, as crypto/tls
+// does.
+func beneath(conn net.Conn) net.Conn {
+	for {
+		wrapper, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = wrapper.NetConn()
+	}
+}
+
+// cut ends the connection without waiting: TLS would say goodbye first, for up to 5 s
+// to a peer that takes nothing.
+func (w *wire) cut() { _ = w.kernel.Close() }
 
 // try writes as much of frames as the connection takes at once. Where that is not
 // all, held tells that nobody else may write before the rest.
@@ -139,10 +157,10 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if kernel, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+	w := newWire(conn)
+	if kernel, ok := w.kernel.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = kernel.SetWriteBuffer(h.session.server.opts.SendBuffer) // fails on a closed connection only
 	}
-	w := newWire(conn)
 	if early, _ := buffer.Reader.Peek(buffer.Reader.Buffered()); len(early) > 0 {
 		w.early = slices.Clone(early)
 	}

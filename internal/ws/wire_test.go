@@ -2,12 +2,17 @@ package ws
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"eventhub/internal/certtest"
 )
 
 // taken is a request whose connection is taken over.
@@ -37,19 +42,46 @@ func TestKernelKeepsLittleOfASocket(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[int]int{0: 128 << 10, 5000: 5000} {
 		s := NewServer(&fakeBroker{}, Options{SendBuffer: given})
-		tcp, pipe := &kernelConn{}, net.Conn(struct{ net.Conn }{})
-		for _, conn := range []net.Conn{tcp, pipe} { // TLS has no such buffer of its own
+		tcp, under, pipe := &kernelConn{}, &kernelConn{}, net.Conn(struct{ net.Conn }{})
+		for _, conn := range []net.Conn{tcp, tls.Server(under, nil), pipe} {
 			sess := &session{server: s}
 			got, _, err := (&hijacker{taken{nil, conn}, sess}).Hijack()
 			if err != nil || got != net.Conn(sess.wire) || sess.wire.Conn != conn {
 				t.Errorf("the connection is %v, %v", got, err)
 			}
 		}
-		if tcp.buffer != want {
-			t.Errorf("the kernel is told %d bytes, want %d", tcp.buffer, want)
+		if tcp.buffer != want || under.buffer != want {
+			t.Errorf("the kernel is told %d bytes, and %d under TLS; want %d", tcp.buffer, under.buffer, want)
 		}
 		s.Close()
 	}
+}
+
+func TestSocketOverTLSIsCutWithoutWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		authority := certtest.NewAuthority(t)
+		pair, err := tls.X509KeyPair(authority.Issue(1, time.Now().Add(time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		far, near := net.Pipe() // a write to it waits for a reader
+		server := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: tls.VersionTLS12, SessionTicketsDisabled: true})
+		client := tls.Client(far, &tls.Config{RootCAs: authority.Pool(), ServerName: certtest.Host, MaxVersion: tls.VersionTLS12})
+		shaken := make(chan error, 1)
+		go func() { shaken <- client.Handshake() }()
+		if err := errors.Join(server.Handshake(), <-shaken); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		newWire(server).cut()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %s", took)
+		}
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the connection is not closed: %v", err)
+		}
+	})
 }
 
 func TestWhatCameWithTheRequestIsReadFirst(t *testing.T) {

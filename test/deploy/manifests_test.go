@@ -192,22 +192,36 @@ func TestThePasswordComesFromAFile(t *testing.T) {
 	all := readmeExample(t)
 	c, pod := hub(t, all), hubPod(t, all)
 	path := env(c)["HUB_REDIS_PASSWORD_FILE"]
-	if len(c.VolumeMounts) != 1 || len(pod.Volumes) != 1 || pod.Volumes[0].Secret == nil {
-		t.Fatalf("mounts %+v of volumes %+v, want one Secret", c.VolumeMounts, pod.Volumes)
-	}
-	mount, secret := c.VolumeMounts[0], pod.Volumes[0].Secret
-	if mount.Name != pod.Volumes[0].Name || !mount.ReadOnly {
-		t.Errorf("mount: %+v", mount)
-	}
-	if secret.SecretName != "hub-redis" || len(secret.Items) != 1 || secret.Items[0].Key != "password" {
-		t.Errorf("secret: %+v, want key password of hub-redis", secret)
+	mount, secret := mounted(t, c, pod, "hub-redis")
+	if len(secret.Items) != 1 || secret.Items[0].Key != "password" {
+		t.Fatalf("secret: %+v, want the key password", secret)
 	}
 	if want := mount.MountPath + "/" + secret.Items[0].Path; path != want {
 		t.Errorf("HUB_REDIS_PASSWORD_FILE: %q, the Secret is at %q", path, want)
 	}
-	if group := pod.SecurityContext.FSGroup; *secret.DefaultMode != 0o440 || group == nil || *group != *pod.SecurityContext.RunAsGroup {
-		t.Errorf("mode %o with group %v: want 440 with the hub's own group", *secret.DefaultMode, group)
+}
+
+// mounted is where a Secret is mounted, of which only the hub may read the files.
+func mounted(t *testing.T, c corev1.Container, pod corev1.PodSpec, name string) (corev1.VolumeMount, *corev1.SecretVolumeSource) {
+	t.Helper()
+	for _, volume := range pod.Volumes {
+		if volume.Secret == nil || volume.Secret.SecretName != name {
+			continue
+		}
+		if group := pod.SecurityContext.FSGroup; *volume.Secret.DefaultMode != 0o440 || group == nil || *group != *pod.SecurityContext.RunAsGroup {
+			t.Errorf("%s: mode %o with group %v: want 440 with the hub's own group", name, *volume.Secret.DefaultMode, group)
+		}
+		for _, mount := range c.VolumeMounts {
+			if mount.Name == volume.Name {
+				if !mount.ReadOnly {
+					t.Errorf("%s: mount: %+v", name, mount)
+				}
+				return mount, volume.Secret
+			}
+		}
 	}
+	t.Fatalf("mounts %+v of volumes %+v, want the Secret %s", c.VolumeMounts, pod.Volumes, name)
+	return corev1.VolumeMount{}, nil
 }
 
 func TestWithoutThePasswordComponentNoFileIsNamed(t *testing.T) {
