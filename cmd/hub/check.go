@@ -14,6 +14,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
 
@@ -83,6 +84,7 @@ func (c *checker) check() {
 			c.fault("HUB_METRICS_ADDR", "want another address than HUB_ADDR, or none to serve /metrics there")
 		}
 	}
+	c.origins()
 	c.redis()
 	c.streams()
 	if !validKeyPrefix(c.cfg.KeyPrefix) {
@@ -139,6 +141,14 @@ func (c *checker) address(name, addr string) {
 	if err != nil {
 		c.fault(name, "want host:port with a port from 0 to 65535, such as 127.0.0.1:8080, or :8080 for all interfaces")
 	}
+}
+
+func (c *checker) origins() {
+	origins, err := http.ParseOrigins(c.cfg.AllowedOrigins)
+	if err != nil {
+		c.fault(prefix+"ALLOWED_ORIGINS", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	c.cfg.Origins = origins
 }
 
 // redis checks no more of the URL than the settings around it need: to read it

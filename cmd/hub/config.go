@@ -9,6 +9,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
 
@@ -26,6 +27,8 @@ const prefix = "HUB_"
 type config struct {
 	Addr        string `env:"ADDR" envDefault:"127.0.0.1:8080" desc:"where to listen, as host:port"`
 	MetricsAddr string `env:"METRICS_ADDR" desc:"where to serve /metrics, as host:port; empty: together with everything else"`
+
+	AllowedOrigins string `env:"ALLOWED_ORIGINS" desc:"origins whose pages may use the hub, with commas between, such as https://app.example.com or https://*.example.com; * alone: all; empty: only pages of the host that they ask. A hub on loopback may also be asked by their names"`
 
 	RedisURL          secret `env:"REDIS_URL" desc:"redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS; empty: an embedded Redis that forgets everything at a restart"`
 	RedisPasswordFile string `env:"REDIS_PASSWORD_FILE" desc:"file with the Redis password, in place of one in the URL"`
@@ -67,6 +70,9 @@ type config struct {
 
 	// Declared is what Streams says.
 	Declared map[string]hub.StreamConfig `env:"-"`
+
+	// Origins is what AllowedOrigins says.
+	Origins http.Origins `env:"-"`
 }
 
 // stream is what a stream is for which nobody says another.
