@@ -91,7 +91,7 @@ clean: ## remove what these commands have built
 redis-server: ## install redis-server where it is missing
 	@.ci/redis-server
 
-tools: ## install curl and jq where they are missing
+tools: ## install curl, jq and Chromium where they are missing
 	@.ci/tools
 
 $(GOLANGCI):

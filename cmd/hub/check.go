@@ -15,6 +15,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"eventhub/internal/cert"
+	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
 
@@ -89,6 +90,7 @@ func (c *checker) check() {
 		}
 	}
 	c.tls()
+	c.origins()
 	c.redis()
 	c.streams()
 	if !validKeyPrefix(c.cfg.KeyPrefix) {
@@ -166,6 +168,14 @@ func (c *checker) tls() {
 			c.fault(certName, fault.Want)
 		}
 	}
+}
+
+func (c *checker) origins() {
+	origins, err := http.ParseOrigins(c.cfg.AllowedOrigins)
+	if err != nil {
+		c.fault(prefix+"ALLOWED_ORIGINS", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	c.cfg.Origins = origins
 }
 
 // redis checks no more of the URL than the settings around it need: to read it

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
 
@@ -28,6 +29,8 @@ type config struct {
 	MetricsAddr string `env:"METRICS_ADDR" desc:"where to serve /metrics, as host:port, always by plain HTTP; empty: together with everything else"`
 	TLSCert     string `env:"TLS_CERT" desc:"file with the PEM certificate to speak TLS with on HUB_ADDR, and what links it to its authority behind it; read again when it changes; empty: plain HTTP"`
 	TLSKey      string `env:"TLS_KEY" desc:"file with the PEM private key of HUB_TLS_CERT, without a passphrase"`
+
+	AllowedOrigins string `env:"ALLOWED_ORIGINS" desc:"origins whose pages may use the hub, with commas between, such as https://app.example.com or https://*.example.com; * alone: all; empty: only pages of the host that they ask. A hub on loopback may also be asked by their names"`
 
 	RedisURL          secret `env:"REDIS_URL" desc:"redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS; empty: an embedded Redis that forgets everything at a restart"`
 	RedisPasswordFile string `env:"REDIS_PASSWORD_FILE" desc:"file with the Redis password, in place of one in the URL"`
@@ -69,6 +72,9 @@ type config struct {
 
 	// Declared is what Streams says.
 	Declared map[string]hub.StreamConfig `env:"-"`
+
+	// Origins is what AllowedOrigins says.
+	Origins http.Origins `env:"-"`
 }
 
 // stream is what a stream is for which nobody says another.

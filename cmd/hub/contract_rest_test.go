@@ -64,6 +64,7 @@ func TestEveryAnswerIsAsDocumented(t *testing.T) {
 	t.Run("consuming", c.consuming)
 	t.Run("operations", c.operations)
 	t.Run("methods that a path does not have", c.methods)
+	t.Run("pages of other origins", c.foreign)
 	t.Run("Redis gone", c.redisGone)
 	t.Run("Redis out of memory", c.redisFull)
 	t.Run("Redis out of disk", c.diskFull)
@@ -480,6 +481,20 @@ func (c *contract) methods(t *testing.T) {
 			if !slices.Contains(answer.Header.Values("Allow"), method) {
 				t.Errorf("%s: Allow is %q, want %s in it", path, answer.Header.Values("Allow"), method)
 			}
+		}
+	}
+}
+
+// foreign asks for everything as a page of another site does.
+func (c *contract) foreign(t *testing.T) {
+	h := contractHub(t)
+	for path, item := range c.doc.Paths.Map() {
+		for method := range item.Operations() {
+			answer := h.call(method, strings.NewReplacer("{", "", "}", "").Replace(path), "", "Origin: https://elsewhere.example")
+			if answer.StatusCode != http.StatusForbidden {
+				t.Fatalf("%s %s: %d %s", method, path, answer.StatusCode, answer.body)
+			}
+			c.check(t, beyond, answer)
 		}
 	}
 }

@@ -257,7 +257,7 @@ func TestPullThatItsWorkerLeftTakesNothing(t *testing.T) {
 	}
 	defer conn.Close()
 	const body = `{"wait":"1m"}`
-	if _, err := fmt.Fprintf(conn, "POST /v1/sinks/billing/pull?stream=orders&ack_wait=1h HTTP/1.1\r\nHost: hub\r\n"+
+	if _, err := fmt.Fprintf(conn, "POST /v1/sinks/billing/pull?stream=orders&ack_wait=1h HTTP/1.1\r\nHost: localhost\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		t.Fatal(err)
 	}

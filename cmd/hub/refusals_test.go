@@ -67,7 +67,7 @@ func announce(t *testing.T, h *testHub, size int) int {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	_, err = fmt.Fprintf(conn, "POST /v1/streams/orders/events HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"+
+	_, err = fmt.Fprintf(conn, "POST /v1/streams/orders/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", size)
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	opts := http.Options{
 		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Limits: limits, Streams: cfg.stream(),
 		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
-		OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
+		Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.MetricsAddr == "" {
 		opts.Metrics = metrics
@@ -92,6 +92,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	if err != nil {
 		return fmt.Errorf("HUB_ADDR: %w", err)
 	}
+	opts.Local = onLoopback(listener)
 	var side net.Listener
 	if cfg.MetricsAddr != "" {
 		if side, err = net.Listen("tcp", cfg.MetricsAddr); err != nil {
@@ -114,7 +115,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	}
 	if side != nil {
 		group.Go(func() error {
-			return http.NewMetricsServer(metrics, log).Run(ctx, side, time.Second, func(context.Context) {})
+			return http.NewMetricsServer(metrics, cfg.Origins, onLoopback(side), log).Run(ctx, side, time.Second, func(context.Context) {})
 		})
 	}
 	log.Info("listening", slog.String("addr", listener.Addr().String()), slog.String("hub", engine.Name()),
@@ -124,6 +125,12 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		welcome(stdout, listener.Addr().String(), certificate != nil)
 	}
 	return group.Wait()
+}
+
+// onLoopback says that nothing but this machine reaches the listener.
+func onLoopback(l net.Listener) bool {
+	addr, ok := l.Addr().(*net.TCPAddr)
+	return ok && addr.IP.IsLoopback()
 }
 
 func topSinks(n int) int {

@@ -39,7 +39,7 @@ func Dial(t testing.TB, addr string) *Client {
 
 // Post is a request as it goes over the wire.
 func Post(path, body string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		path, len(body), body)
 }
 
@@ -109,7 +109,7 @@ func (c *Client) discard(n int) {
 func DialSocket(t testing.TB, addr, path string) *Client {
 	t.Helper()
 	c := Dial(t, addr)
-	c.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	c.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
 	c.answer('1')
 	if frame := c.Receive(); !bytes.HasPrefix(frame, []byte(`{"type":"ready"`)) {

@@ -5,6 +5,8 @@
 // Invariants:
 //   - Every answer that is no success is a problem (problem.go), whoever found
 //     the fault: a handler, the router, or a WebSocket before its upgrade.
+//   - Nothing is done for a page of another origin that is not listed, whatever it asks
+//     (guard.go).
 //   - Metric labels are route patterns, methods and statuses, never a client's
 //     text.
 //

@@ -51,6 +51,12 @@ var smallLimits = hub.Limits{EventBytes: 100, BatchEvents: 10, BatchBytes: 1000}
 
 func newEdge(t *testing.T) *edge {
 	t.Helper()
+	return newEdgeWith(t, http.Options{})
+}
+
+// newEdgeWith is newEdge with options; those that it has itself are set.
+func newEdgeWith(t *testing.T, opts http.Options) *edge {
+	t.Helper()
 	e := &edge{t: t, broker: &fakeBroker{}, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
 	socket := func(w nethttp.ResponseWriter, r *nethttp.Request) error {
 		if e.socket != nil {
@@ -58,11 +64,10 @@ func newEdge(t *testing.T) *edge {
 		}
 		return hub.Errorf(hub.CodeUpgradeRequired, "connect with a WebSocket client")
 	}
-	e.server = http.NewServer(http.Options{
-		Broker: e.broker, Sink: socket, Broadcast: socket, Limits: smallLimits,
-		OpenAPI: []byte("openapi: 3.1.0"), AsyncAPI: []byte("asyncapi: 3.0.0"), Metrics: nethttp.NotFoundHandler(),
-		Log: slog.New(slog.NewJSONHandler(e.log, nil)), Registry: e.registry,
-	})
+	opts.Broker, opts.Sink, opts.Reader, opts.Broadcast, opts.Limits = e.broker, socket, socket, socket, smallLimits
+	opts.OpenAPI, opts.AsyncAPI, opts.Metrics = []byte("openapi: 3.1.0"), []byte("asyncapi: 3.0.0"), nethttp.NotFoundHandler()
+	opts.Log, opts.Registry = slog.New(slog.NewJSONHandler(e.log, nil)), e.registry
+	e.server = http.NewServer(opts)
 	return e
 }
 

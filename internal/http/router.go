@@ -37,6 +37,11 @@ type Options struct {
 	// Streams is the config of a stream for which nobody says another; default
 	// hub.DefaultStreamConfig.
 	Streams hub.StreamConfig
+	// Origins are those whose pages may use the API; pages of its own host may anyway.
+	Origins Origins
+	// Local says that the listener is on loopback: then it is asked only by names that
+	// cannot be another site's.
+	Local bool
 
 	// Certificate is what a listener shows that speaks TLS, as tls.Config has it; nil:
 	// without TLS.
@@ -69,7 +74,8 @@ type entry struct {
 
 func newEntry(h *handler) entry {
 	routes := newRouter(h)
-	return entry{routes, requestID(h.observe(h.shortcut(routes)))}
+	g := &guard{origins: h.Origins, local: h.Local}
+	return entry{routes, requestID(h.observe(g.handler(h.shortcut(routes), h.problem)))}
 }
 
 func (e entry) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.first.ServeHTTP(w, r) }

@@ -66,11 +66,16 @@ func NewServer(opts Options) *Server {
 	return &Server{server: server, log: opts.Log, drain: drain}
 }
 
-// NewMetricsServer serves /metrics and nothing else, on a listener of its own.
-func NewMetricsServer(metrics http.Handler, log *slog.Logger) *Server {
+// NewMetricsServer serves /metrics and nothing else, on a listener of its own; local says
+// that it is on loopback.
+func NewMetricsServer(metrics http.Handler, origins Origins, local bool, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	return &Server{server: newHTTPServer(mux, log), log: log, drain: func() {}}
+	g := &guard{origins: origins, local: local}
+	guarded := g.handler(mux, func(w http.ResponseWriter, _ *http.Request, err error) {
+		http.Error(w, hub.AsError(err).Detail, http.StatusForbidden)
+	})
+	return &Server{server: newHTTPServer(guarded, log), log: log, drain: func() {}}
 }
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {

@@ -77,7 +77,8 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 // Server serves WebSockets. Its handlers return an error instead of answering
-// when the request is wrong, so that all of the hub's problems look alike.
+// when the request is wrong, so that all of the hub's problems look alike. They take
+// pages of any origin: the caller refuses those that may not (internal/http/guard.go).
 type Server struct {
 	opts    Options
 	broker  Broker
@@ -233,7 +234,7 @@ func (s *Server) Close() {
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, sess *session) (*websocket.Conn, error) {
 	conn, err := websocket.Accept(&hijacker{ResponseWriter: w, session: sess}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"hub.v1"},
-		InsecureSkipVerify: true, // checkUpgrade has looked at the origin
+		InsecureSkipVerify: true, // whoever calls this has looked at the origin
 		OnPingReceived:     sess.onPing,
 		OnPongReceived:     sess.onPong,
 	})
