@@ -30,9 +30,10 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		err = b.consume(w, r)
 	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+	if err == nil {
+		return
 	}
+	http.Error(w, err.Error(), http.StatusInternalServerError)
 }
 
 func (b *bare) publish(w http.ResponseWriter, r *http.Request) error {
