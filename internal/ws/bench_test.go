@@ -99,6 +99,11 @@ func (c benchConsumer) Settle(s hub.Settlement, done func(hub.Settled, error)) e
 	return nil
 }
 
+func (c benchConsumer) AckEach(_ string, ids []hub.ID, done func(n int, err error)) error {
+	done(len(ids), nil)
+	return nil
+}
+
 type benchReader struct {
 	hub.Reader
 	*supply
@@ -206,3 +211,19 @@ func benchmarkAck(b *testing.B, n int) {
 func BenchmarkAckSocket(b *testing.B) { benchmarkAck(b, 1) }
 
 func BenchmarkAckOf1000Socket(b *testing.B) { benchmarkAck(b, 1000) }
+
+// BenchmarkPlainAcksSocket has a consumer acknowledge 1,000 events with a frame each, as
+// clients do all the time: without a ref. The last has one, whose answer is awaited.
+func BenchmarkPlainAcksSocket(b *testing.B) {
+	_, clients := benchSockets(b, 1, "/v1/sinks/billing/ws?stream=orders")
+	var acks []byte
+	for i := range 1000 {
+		acks = clients[0].Append(acks, fmt.Appendf(nil, `{"type":"ack","stream":"orders","ids":["1763650000000-%d"]}`, i))
+	}
+	acks = clients[0].Append(acks, []byte(`{"type":"ack","stream":"orders","ids":["1763650000000-1000"],"ref":1}`))
+	b.ReportAllocs()
+	for b.Loop() {
+		clients[0].Write(acks)
+		clients[0].Receive()
+	}
+}
