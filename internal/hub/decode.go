@@ -70,6 +70,11 @@ const binaryType = "application/octet-stream"
 // nothingStored is what came of a publish with faults.
 const nothingStored = "nothing was stored: "
 
+// maxRoom bounds the events that an array gets room for by the length of its first. That
+// may be short and the others long, and the room of as many as a request may have is 20 MB
+// where 100,000 are allowed.
+const maxRoom = 1000
+
 // batch reads the events of an array.
 func (d *decoder) batch(body []byte, read func(at string, value []byte) Event) (events []Event, err error) {
 	EachElement(body, func(value []byte) {
@@ -78,7 +83,7 @@ func (d *decoder) batch(body []byte, read func(at string, value []byte) Event) (
 			return
 		}
 		if events == nil { // the others are likely to be as long as the first
-			events = make([]Event, 0, min(len(body)/(len(value)+1)+1, d.limits.BatchEvents))
+			events = make([]Event, 0, min(len(body)/(len(value)+1)+1, d.limits.BatchEvents, maxRoom))
 		}
 		events = append(events, read(at, value))
 	})

@@ -321,20 +321,34 @@ func TestAllFieldsOfAnEventAreRead(t *testing.T) {
 	}
 }
 
+var largeLimits = hub.Limits{EventBytes: 8 << 20, BatchEvents: 100_000, BatchBytes: 9 << 20}
+
 func TestBatchKeepsItsOrder(t *testing.T) {
 	t.Parallel()
 	var body []string
-	for i := range 1000 {
+	for i := range 5000 {
 		body = append(body, fmt.Sprintf(`{"data":%d}`, i))
 	}
-	events, batch, err := hub.ToStream.Decode([]byte("["+strings.Join(body, " , ")+"]"), hub.DefaultLimits)
-	if err != nil || !batch || len(events) != 1000 {
+	events, batch, err := hub.ToStream.Decode([]byte("["+strings.Join(body, " , ")+"]"), largeLimits)
+	if err != nil || !batch || len(events) != 5000 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
 	for i := range events {
 		if string(events[i].Data) != fmt.Sprint(i) {
 			t.Fatalf("event %d has the data %s", i, events[i].Data)
 		}
+	}
+}
+
+func TestShortFirstEventTakesNoMemoryForOthersLikeIt(t *testing.T) {
+	t.Parallel()
+	body := `[{"data":1},{"data":"` + strings.Repeat("x", 8<<20-2) + `"}]`
+	events, _, err := hub.ToStream.Decode([]byte(body), largeLimits)
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	if n := cap(events); n > 1000 {
+		t.Errorf("2 events take the room of %d", n)
 	}
 }
 
