@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -69,13 +70,16 @@ func post(t *testing.T, conn net.Conn) {
 	_ = a.Body.Close()
 }
 
+// publishLikeRedis takes a while, in which net/http looks for the client to leave.
+func publishLikeRedis(context.Context, hub.Publication) (hub.Published, error) {
+	time.Sleep(time.Millisecond)
+	return hub.Published{IDs: []hub.ID{{MS: 1}}}, nil
+}
+
 func TestRequestsOfOneConnectionShareDeadlines(t *testing.T) {
 	t.Parallel()
 	overConn(t, func(t *testing.T, e *edge, client net.Conn, server *timedConn) {
-		e.broker.publish = func(context.Context, hub.Publication) (hub.Published, error) {
-			time.Sleep(time.Millisecond) // as Redis is asked
-			return hub.Published{IDs: []hub.ID{{MS: 1}}}, nil
-		}
+		e.broker.publish = publishLikeRedis
 		post(t, client)
 		synctest.Wait()
 		before := server.set.Load()
@@ -108,27 +112,68 @@ func TestSlowClientIsLetGo(t *testing.T) {
 	}{
 		{"that sends nothing more", "", 116 * time.Second, 2 * time.Minute},
 		{"in mid-header", "POST /v1/", 4840 * time.Millisecond, 5 * time.Second},
-		{"in mid-body", publishHead + `{"da`, 29 * time.Second, 31 * time.Second},
+		{"in mid-body", publishHead + `{"da`, 29 * time.Second, 30 * time.Second},
 	} {
-		for _, requests := range []int{1, 3} {
-			t.Run(fmt.Sprintf("%s, after %d requests", c.name, requests), func(t *testing.T) {
-				t.Parallel()
-				overConn(t, func(t *testing.T, _ *edge, client net.Conn, _ *timedConn) {
-					for range requests {
+		// What a request leaves of its deadlines, the next may keep: how far they are
+		// apart, and how many there were, must not add up.
+		for _, apart := range []time.Duration{0, time.Second, 3700 * time.Millisecond, 7 * time.Second, 29 * time.Second, 110 * time.Second} {
+			for _, requests := range []int{1, 2, 40} {
+				t.Run(fmt.Sprintf("%s, after %d requests %s apart", c.name, requests, apart), func(t *testing.T) {
+					t.Parallel()
+					overConn(t, func(t *testing.T, e *edge, client net.Conn, _ *timedConn) {
+						e.broker.publish = publishLikeRedis
 						post(t, client)
-						time.Sleep(time.Second)
-					}
-					if _, err := io.WriteString(client, c.sent); err != nil {
-						t.Fatal(err)
-					}
-					slack := time.Second // of which the first one was spent above
-					if took := hangsUp(t, client); took < c.least-slack || took > c.most {
-						t.Errorf("it was let go after %s, want %s to %s", took, c.least, c.most)
-					}
+						for range requests - 1 {
+							time.Sleep(apart)
+							post(t, client)
+						}
+						if c.sent != "" {
+							time.Sleep(apart)
+							if _, err := io.WriteString(client, c.sent); err != nil {
+								t.Fatal(err)
+							}
+						}
+						if took := hangsUp(t, client); took < c.least || took > c.most {
+							t.Errorf("it was let go after %s, want %s to %s", took, c.least, c.most)
+						}
+					})
 				})
-			})
+			}
 		}
 	}
+}
+
+// TestSocketGetsTheConnectionItself: only what is the kernel's by its type can be written
+// to without a wait. A socket has time limits of its own, so none of a request's are left.
+func TestSocketGetsTheConnectionItself(t *testing.T) {
+	t.Parallel()
+	overConn(t, func(t *testing.T, e *edge, client net.Conn, server *timedConn) {
+		e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+			conn, _, err := w.(nethttp.Hijacker).Hijack()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			if conn != net.Conn(server) {
+				t.Errorf("the socket gets a %T, want the listener's own", conn)
+			}
+			_, err = io.Copy(server, server) // which has no deadlines around it
+			return err
+		}
+		post(t, client)
+		if _, err := io.WriteString(client, "GET /v1/broadcast/ws HTTP/1.1\r\nHost: hub\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		if _, err := io.WriteString(client, "hello"); err != nil {
+			t.Fatalf("an hour later it is not read: %v", err)
+		}
+		got := make([]byte, len("hello"))
+		if _, err := io.ReadFull(client, got); err != nil || string(got) != "hello" {
+			t.Errorf("an hour later it answers %q (%v)", got, err)
+		}
+	})
 }
 
 func TestClientThatTakesNoAnswerIsLetGo(t *testing.T) {
@@ -190,4 +235,22 @@ func TestClientThatLeavesDoesNotStopItsPublish(t *testing.T) {
 			t.Errorf("its context has ended: %v", err)
 		}
 	})
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{60 << 10: nethttp.StatusOK, 80 << 10: nethttp.StatusRequestHeaderFieldsTooLarge} {
+		overConn(t, func(t *testing.T, _ *edge, client net.Conn, _ *timedConn) {
+			go func() { // which the end of the connection ends
+				_, _ = io.WriteString(client, "GET /livez HTTP/1.1\r\nHost: hub\r\nCursor: "+strings.Repeat("x", size)+"\r\n\r\n")
+			}()
+			a, err := nethttp.ReadResponse(bufio.NewReader(client), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _ = a.Body.Close(); a.StatusCode != want {
+				t.Errorf("a header of %d bytes is answered %s, want %d", size, a.Status, want)
+			}
+		})
+	}
 }
