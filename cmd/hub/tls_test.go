@@ -260,7 +260,7 @@ func TestRotationRefusesNoHandshakeAndDropsNoConnection(t *testing.T) {
 // alive asks for /livez over a connection.
 func alive(t *testing.T, conn net.Conn) {
 	t.Helper()
-	if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: hub\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -68,12 +68,13 @@ func (a *alive) hear(now time.Time) (first bool) {
 	return first
 }
 
-// alone says whether this hub has reason to believe that there is no other. It may be
-// wrong for a second.
+// alone says whether this hub has reason to believe that there is no other: not in its
+// first seconds, when others may start with it. It may be wrong for as long as it takes
+// until another's first bell is heard.
 func (a *alive) alone(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.seen) == 1 && now.Sub(a.lastBeat) <= 2*beatInterval && now.Sub(a.heard) > hubTimeout
+	return len(a.seen) == 1 && a.certain(now) && now.Sub(a.heard) > hubTimeout
 }
 
 // args is what the reclaim script wants to know: whether the list is certain,

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 	"time"
@@ -122,13 +123,15 @@ func TestNothingIsCertainWhileHeartbeatsFail(t *testing.T) {
 
 func TestHubIsAloneWhileNoOtherIsHeard(t *testing.T) {
 	t.Parallel()
-	beat := time.Unix(1_763_650_000, 0)
+	beat := time.Unix(1_763_650_000, 0) // the last of them
 	for name, test := range map[string]struct {
 		names []string
+		beats int           // by default as many as make it certain
 		heard time.Duration // before the beat, that another hub rang; 0: never
 		after time.Duration // the beat
 		want  bool
 	}{
+		"it has just started":                      {names: []string{"a"}, beats: 5},
 		"there is no other":                        {names: []string{"a"}, want: true},
 		"there is another":                         {names: []string{"a", "b"}},
 		"it has not said that it is alive":         {},
@@ -137,8 +140,8 @@ func TestHubIsAloneWhileNoOtherIsHeard(t *testing.T) {
 		"another has rung and is not there by now": {names: []string{"a"}, heard: hubTimeout + 1, want: true},
 	} {
 		a := newAlive()
-		if test.names != nil {
-			a.beat(beat, test.names)
+		for i := cmp.Or(test.beats, 6); i > 0 && test.names != nil; i-- {
+			a.beat(beat.Add(-time.Duration(i-1)*time.Second), test.names)
 		}
 		if test.heard > 0 {
 			if at := beat.Add(-test.heard); !a.hear(at) || a.hear(at) {
