@@ -32,7 +32,7 @@ func factors(opts options) []factor {
 		{name: "backlog-consume", work: "100,000 events consumed and acked, with so many more behind", sizes: waiting, bound: 1.5, probe: consumeBefore},
 		{name: "hubs-publish", work: "publish-1 to so many hubs", sizes: []int{1, 2}, bound: 1.5, hubs: true, probe: publishToHubs},
 		{name: "hubs-sink", work: "sink-4 with the consumers on so many hubs", sizes: []int{1, 2}, bound: 1.5, hubs: true, probe: consumeOnHubs},
-		{name: "hubs-broadcast", work: "broadcast-1000 with the subscribers on so many hubs", sizes: []int{1, 2}, bound: 2, hubs: true, probe: broadcastOnHubs},
+		{name: "hubs-broadcast", work: "broadcast-1000 with the subscribers on so many hubs", sizes: []int{1, 2}, bound: 4, hubs: true, probe: broadcastOnHubs},
 	}
 }
 
