@@ -31,8 +31,9 @@ type share struct {
 }
 
 // plan divides a read of at most this many events over the consumers that wait, of
-// whom each gets at most so many, and reserves the credit. No event is read that no consumer waits for. Pulls and
-// sockets take turns, as who holds an event must be known when it is read.
+// whom each gets at most so many, and reserves the credit. No event is read that no
+// consumer waits for. Pulls and sockets take turns, as who holds an event must be known
+// when it is read; whose turn it is goes on with the read, as not every plan is sent.
 func (s *sink) plan(st *sinkStream, most, each int) plan {
 	var p plan
 	n := len(s.consumers)
@@ -53,7 +54,6 @@ func (s *sink) plan(st *sinkStream, most, each int) plan {
 			break
 		}
 	}
-	s.turn++
 	return p
 }
 
@@ -110,6 +110,7 @@ func (s *sink) flush(st *sinkStream, p plan) {
 	acks := s.takeAcks(st, o)
 	var read once
 	if len(p.shares) > 0 {
+		s.turn++
 		st.unread = st.backlog
 		read = s.read(st, &p)
 		o.cmds = append(o.cmds, read)
@@ -134,11 +135,10 @@ func (s *sink) nextRead(st *sinkStream) plan {
 	if !st.unread || st.orphans || st.searching || st.reads == mostReads || st.reads > 0 && !st.backlog {
 		return plan{}
 	}
-	most, turn := st.weight.limit(readEvents), s.turn
+	most := st.weight.limit(readEvents)
 	p := s.plan(st, most, most)
 	if st.reads > 0 && p.events() < most/4 {
 		p.release()
-		s.turn = turn
 		return plan{}
 	}
 	return p

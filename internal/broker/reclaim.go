@@ -37,6 +37,7 @@ func (s *sink) reclaim(st *sinkStream, now time.Time) {
 		return // who becomes hungry wakes run, and reclaimAt has passed
 	}
 	st.reclaiming = true
+	s.turn++
 	st.looks++
 	p.look = st.looks
 	st.reclaimAt = now.Add(idleLook + rand.N(idleLook)) // spread, as many sinks may start together

@@ -38,10 +38,8 @@ func (s *sink) standBy() {
 		return // run has something else to do there
 	}
 	most := min(st.weight.limit(standbyEvents), max(1, standbyBytes/max(st.weight.average, 1)))
-	turn := s.turn
 	// Each gets a part of it, as nobody knows how many events there will be.
 	p := s.plan(st, most, max(1, most/max(s.waiting(st), 1)))
-	s.turn = turn                  // that goes on with the read
 	if p.holder != s.broker.name { // nobody waits, or one that pulls: that one's turn may be over when the read is
 		p.release()
 		return
