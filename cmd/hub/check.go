@@ -83,10 +83,10 @@ func (c *checker) err() error {
 func (c *checker) check() {
 	c.ranges()
 	c.address("HUB_ADDR", c.cfg.Addr)
-	if c.cfg.MetricsAddr != "" {
-		c.address("HUB_METRICS_ADDR", c.cfg.MetricsAddr)
-		if c.cfg.MetricsAddr == c.cfg.Addr && !strings.HasSuffix(c.cfg.Addr, ":0") {
-			c.fault("HUB_METRICS_ADDR", "want another address than HUB_ADDR, or none to serve /metrics there")
+	if c.cfg.AdminAddr != "" {
+		c.address("HUB_ADMIN_ADDR", c.cfg.AdminAddr)
+		if c.cfg.AdminAddr == c.cfg.Addr && !strings.HasSuffix(c.cfg.Addr, ":0") {
+			c.fault("HUB_ADMIN_ADDR", "want another address than HUB_ADDR, or none to serve /metrics there")
 		}
 	}
 	c.tls()

@@ -25,12 +25,30 @@ const prefix = "HUB_"
 //	oneof       the allowed words
 //	desc        what it is for
 type config struct {
-	Addr        string `env:"ADDR" envDefault:"127.0.0.1:8080" desc:"where to listen, as host:port"`
-	MetricsAddr string `env:"METRICS_ADDR" desc:"where to serve /metrics, as host:port, always by plain HTTP; empty: together with everything else"`
-	TLSCert     string `env:"TLS_CERT" desc:"file with the PEM certificate to speak TLS with on HUB_ADDR, and what links it to its authority behind it; read again when it changes; empty: plain HTTP"`
-	TLSKey      string `env:"TLS_KEY" desc:"file with the PEM private key of HUB_TLS_CERT, without a passphrase"`
+	Addr      string `env:"ADDR" envDefault:"127.0.0.1:8080" desc:"where to listen, as host:port"`
+	AdminAddr string `env:"ADMIN_ADDR" desc:"where to serve /metrics, /debug/pprof and /log-level, as host:port, to whoever reaches it and always by plain HTTP; empty: together with everything else, to who may manage all"`
+	TLSCert   string `env:"TLS_CERT" desc:"file with the PEM certificate to speak TLS with on HUB_ADDR, and what links it to its authority behind it; read again when it changes; empty: plain HTTP"`
+	TLSKey    string `env:"TLS_KEY" desc:"file with the PEM private key of HUB_TLS_CERT, without a passphrase"`
 
 	AllowedOrigins string `env:"ALLOWED_ORIGINS" desc:"origins whose pages may use the hub, with commas between, such as https://app.example.com or https://*.example.com; * alone: all; empty: only pages of the host that they ask. A hub on loopback may also be asked by their names"`
+
+	APIKeysFile    string `env:"API_KEYS_FILE" desc:"file with API keys, YAML or JSON: each with an id, the SHA-256 of the key, permissions and limits; read again when it changes. hub key new makes one"`
+	JWTSecretFile  string `env:"JWT_SECRET_FILE" desc:"file with the secret of tokens signed by HS256, at least 32 bytes; read again when it changes"`
+	JWTKeysFile    string `env:"JWT_KEYS_FILE" desc:"file with the PEM public keys of tokens signed by RS, PS, ES or EdDSA; read again when it changes"`
+	JWTJWKSURL     string `env:"JWT_JWKS_URL" desc:"where the issuer publishes its keys (JWKS), https:// or on this machine; asked every 5 minutes, and when a token names an unknown key, at most every 10 s"`
+	JWTIssuer      string `env:"JWT_ISSUER" desc:"what the claim iss of a token must be; needed where tokens are"`
+	JWTAudience    string `env:"JWT_AUDIENCE" envDefault:"eventhub" desc:"what the claim aud of a token must have"`
+	AllowAnonymous bool   `env:"ALLOW_ANONYMOUS" envDefault:"false" oneof:"true false" desc:"whether whoever reaches a hub may do everything that listens beyond loopback, and has neither keys nor tokens set; false: such a hub does not start"`
+
+	MaxConnections             int `env:"MAX_CONNECTIONS" envDefault:"50000" min:"1" max:"10000000" desc:"most connections to HUB_ADDR, of all kinds; further ones are answered 503"`
+	MaxConnectionsPerAddress   int `env:"MAX_CONNECTIONS_PER_ADDRESS" envDefault:"0" min:"0" max:"10000000" desc:"most of them from one IP address, which may be a proxy's; further ones are answered 429; 0: no bound"`
+	MaxConnectionsPerPrincipal int `env:"MAX_CONNECTIONS_PER_PRINCIPAL" envDefault:"10000" min:"0" max:"10000000" desc:"most WebSockets and event streams of one principal on this hub; 0: no bound"`
+	HandshakesPerSecond        int `env:"HANDSHAKES_PER_SECOND" envDefault:"1000" min:"0" max:"1000000" desc:"most WebSockets and event streams that begin in a second on this hub; 0: no bound"`
+	RequestsPerSecond          int `env:"REQUESTS_PER_SECOND" envDefault:"1000" min:"0" max:"1000000000" desc:"most requests of one principal in a second on this hub; 0: no bound"`
+	EventsPerSecond            int `env:"EVENTS_PER_SECOND" envDefault:"10000" min:"0" max:"1000000000" desc:"most events that one principal publishes in a second on this hub; 0: no bound"`
+	CommandsPerSecond          int `env:"COMMANDS_PER_SECOND" envDefault:"1000" min:"0" max:"1000000000" desc:"most commands of one WebSocket in a second; what settles events is taken later, others are refused; 0: no bound"`
+	MaxHeaderBytes             int `env:"MAX_HEADER_BYTES" envDefault:"65536" min:"4096" max:"16777216" desc:"most bytes of a request's line and headers"`
+	MaxJSONDepth               int `env:"MAX_JSON_DEPTH" envDefault:"100" min:"4" max:"10000" desc:"most objects and arrays in one another, in what a client sends"`
 
 	RedisURL          secret `env:"REDIS_URL" desc:"redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS; empty: an embedded Redis that forgets everything at a restart"`
 	RedisPasswordFile string `env:"REDIS_PASSWORD_FILE" desc:"file with the Redis password, in place of one in the URL"`
@@ -60,6 +78,7 @@ type config struct {
 	PingInterval         time.Duration `env:"PING_INTERVAL" envDefault:"25s" min:"100ms" max:"10m" desc:"how often an idle socket is pinged"`
 
 	MetricsSinks int        `env:"METRICS_SINKS" envDefault:"100" min:"0" max:"10000" desc:"most sinks whose lag is shown on /metrics"`
+	AccessLog    bool       `env:"ACCESS_LOG" envDefault:"false" oneof:"true false" desc:"whether each request is logged, with who asked"`
 	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" desc:"least severity that is logged"`
 	LogFormat    string     `env:"LOG_FORMAT" envDefault:"json" oneof:"json text" desc:"how log lines are written"`
 

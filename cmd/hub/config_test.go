@@ -65,7 +65,7 @@ func TestTagsAreComplete(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	password, tls := writeFile(t, "hunter2\n"), pair(t)
 	environ := []string{
-		"HUB_ADDR=:80", "HUB_METRICS_ADDR=[::1]:9090", "HUB_ALLOWED_ORIGINS=https://a.example", "HUB_TLS_CERT=" + tls.Cert, "HUB_TLS_KEY=" + tls.Key, "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
+		"HUB_ADDR=:80", "HUB_ADMIN_ADDR=[::1]:9090", "HUB_ALLOWED_ORIGINS=https://a.example", "HUB_TLS_CERT=" + tls.Cert, "HUB_TLS_KEY=" + tls.Key, "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
 		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:",
 		"HUB_MAX_EVENT_BYTES=1000", "HUB_MAX_BATCH_EVENTS=2", "HUB_MAX_BATCH_BYTES=3000",
 		"HUB_MAX_CHANNELS_PER_SOCKET=4", "HUB_MAX_STREAMS_PER_SOCKET=5", "HUB_SINK_ACK_WAIT=6s", "HUB_SINK_PREFETCH=7",
@@ -83,7 +83,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config{
-		Addr: ":80", MetricsAddr: "[::1]:9090", AllowedOrigins: "https://a.example", Origins: origins, TLSCert: tls.Cert, TLSKey: tls.Key, RedisURL: "redis+cluster://bob@a:1,b:2",
+		Addr: ":80", AdminAddr: "[::1]:9090", AllowedOrigins: "https://a.example", Origins: origins, TLSCert: tls.Cert, TLSKey: tls.Key, RedisURL: "redis+cluster://bob@a:1,b:2",
 		RedisPasswordFile: password, RedisPassword: "hunter2", KeyPrefix: "shop:",
 		MaxEventBytes: 1000, MaxBatchEvents: 2, MaxBatchBytes: 3000,
 		MaxChannelsPerSocket: 4, MaxStreamsPerSocket: 5, SinkAckWait: 6 * time.Second, SinkPrefetch: 7,
@@ -162,8 +162,8 @@ func TestWrongValues(t *testing.T) {
 	for _, tt := range []struct{ environ, want string }{
 		{"HUB_ADDR=:http", "HUB_ADDR="},
 		{"HUB_ADDR=:65536", "HUB_ADDR="},
-		{"HUB_METRICS_ADDR=9090", "HUB_METRICS_ADDR="},
-		{"HUB_METRICS_ADDR=127.0.0.1:8080", "want another address than HUB_ADDR"},
+		{"HUB_ADMIN_ADDR=9090", "HUB_ADMIN_ADDR="},
+		{"HUB_ADMIN_ADDR=127.0.0.1:8080", "want another address than HUB_ADDR"},
 		{"HUB_ALLOWED_ORIGINS=app.example.com,null", `HUB_ALLOWED_ORIGINS="app.example.com,null": "app.example.com": want scheme://host`},
 		{"HUB_ALLOWED_ORIGINS=app.example.com,null", `; "null": want origins that can be told apart`},
 		{"HUB_REDIS_URL=localhost:6379", "HUB_REDIS_URL (not shown"},

@@ -463,7 +463,7 @@ func (c *contract) operations(t *testing.T) {
 		{name: "an unknown path", request: "GET /v2/streams", fit: beyond, code: hub.CodeNotFound},
 		{name: "an id that the caller gives", request: "GET /v1/sinks/billing", header: []string{"X-Request-Id: my.id_1-2"}, code: hub.CodeSinkNotFound},
 	})
-	c.run(t, contractHub(t, "HUB_METRICS_ADDR=127.0.0.1:0"), []contractCase{
+	c.run(t, contractHub(t, "HUB_ADMIN_ADDR=127.0.0.1:0"), []contractCase{
 		{name: "metrics served elsewhere", request: "GET /metrics", code: hub.CodeNotFound},
 	})
 }

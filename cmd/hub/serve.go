@@ -77,7 +77,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
 		Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
-	if cfg.MetricsAddr == "" {
+	if cfg.AdminAddr == "" {
 		opts.Metrics = metrics
 	}
 	var certificate *cert.Source
@@ -94,9 +94,9 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	}
 	opts.Local = onLoopback(listener)
 	var side net.Listener
-	if cfg.MetricsAddr != "" {
-		if side, err = net.Listen("tcp", cfg.MetricsAddr); err != nil {
-			return errors.Join(fmt.Errorf("HUB_METRICS_ADDR: %w", err), listener.Close())
+	if cfg.AdminAddr != "" {
+		if side, err = net.Listen("tcp", cfg.AdminAddr); err != nil {
+			return errors.Join(fmt.Errorf("HUB_ADMIN_ADDR: %w", err), listener.Close())
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)

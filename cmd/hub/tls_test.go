@@ -273,7 +273,7 @@ func alive(t *testing.T, conn net.Conn) {
 
 func TestOldTLSAndPlainHTTPAreRefused(t *testing.T) {
 	t.Parallel()
-	h := startTLSHub(t, "HUB_METRICS_ADDR="+freeAddress(t))
+	h := startTLSHub(t, "HUB_ADMIN_ADDR="+freeAddress(t))
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		if conn, err := h.shake(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version}); err == nil {
 			_ = conn.Close()

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"eventhub/internal/auth"
+
 	"eventhub/internal/http"
 )
 
@@ -25,7 +27,7 @@ func (s *sink) Write(text []byte) (int, error) { return len(text), nil }
 // benchmarkPost has a request answered with the engine left out: what is counted is the
 // edge's.
 func benchmarkPost(b *testing.B, path, body string, want int) {
-	refuse := func(nethttp.ResponseWriter, *nethttp.Request) error { return nil }
+	refuse := func(nethttp.ResponseWriter, *nethttp.Request, *auth.Principal) error { return nil }
 	handler := http.NewServer(http.Options{Broker: &fakeBroker{}, Sink: refuse, Reader: refuse, Broadcast: refuse}).Handler()
 	content := bytes.NewReader([]byte(body))
 	r := httptest.NewRequestWithContext(b.Context(), nethttp.MethodPost, path, content)

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"eventhub/internal/auth"
+
 	"eventhub/internal/hub"
 )
 
@@ -148,7 +150,7 @@ func TestSlowClientIsLetGo(t *testing.T) {
 func TestSocketGetsTheConnectionItself(t *testing.T) {
 	t.Parallel()
 	overConn(t, func(t *testing.T, e *edge, client net.Conn, server *timedConn) {
-		e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+		e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request, _ *auth.Principal) error {
 			conn, _, err := w.(nethttp.Hijacker).Hijack()
 			if err != nil {
 				return err

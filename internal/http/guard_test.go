@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"eventhub/internal/auth"
+
 	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
@@ -63,7 +65,7 @@ var fill = strings.NewReplacer("{stream}", "orders", "{sink}", "billing", "{chan
 
 func TestOtherSitesAreRefusedOnEveryRouteBeforeAnythingIsDone(t *testing.T) {
 	t.Parallel()
-	socket := func(nethttp.ResponseWriter, *nethttp.Request) error { panic("a socket was asked") }
+	socket := func(nethttp.ResponseWriter, *nethttp.Request, *auth.Principal) error { panic("a socket was asked") }
 	listed := origins(t, "https://app.example.com")
 	served := newEdgeWith(t, http.Options{Origins: listed})
 	// Without an engine whatever is asked of it panics, which is 500.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"eventhub/internal/auth"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
@@ -58,9 +60,9 @@ func newEdge(t *testing.T) *edge {
 func newEdgeWith(t *testing.T, opts http.Options) *edge {
 	t.Helper()
 	e := &edge{t: t, broker: &fakeBroker{}, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
-	socket := func(w nethttp.ResponseWriter, r *nethttp.Request) error {
+	socket := func(w nethttp.ResponseWriter, r *nethttp.Request, who *auth.Principal) error {
 		if e.socket != nil {
-			return e.socket(w, r)
+			return e.socket(w, r, who)
 		}
 		return hub.Errorf(hub.CodeUpgradeRequired, "connect with a WebSocket client")
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -145,8 +146,9 @@ type recorder struct {
 	http.ResponseWriter
 	status   int
 	hijacked bool
-	route    string  // its pattern; "" for none
-	series   *series // of the route's usual answer, where it is known
+	who      *auth.Principal // nil: nobody was asked for
+	route    string          // its pattern; "" for none
+	series   *series         // of the route's usual answer, where it is known
 }
 
 func (r *recorder) WriteHeader(status int) {

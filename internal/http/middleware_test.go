@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"eventhub/internal/auth"
+
 	"eventhub/internal/hub"
 )
 
@@ -172,7 +174,7 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 func TestSocketMayTakeTheConnection(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+	e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request, _ *auth.Principal) error {
 		conn, buffered, err := w.(nethttp.Hijacker).Hijack() // as coder/websocket does
 		if err != nil {
 			return err
@@ -216,7 +218,7 @@ func (e *edge) dialSocket() (string, error) {
 func TestPanicOfASocketIsOnlyLogged(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+	e.socket = func(w nethttp.ResponseWriter, _ *nethttp.Request, _ *auth.Principal) error {
 		conn, _, err := w.(nethttp.Hijacker).Hijack()
 		if err != nil {
 			return err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"eventhub/internal/auth"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
 
@@ -44,7 +46,7 @@ func operations(t *testing.T) []string {
 // routes is what the router serves when everything is served, in the same form.
 func routes(t *testing.T) []string {
 	t.Helper()
-	socket := func(nethttp.ResponseWriter, *nethttp.Request) error { return nil }
+	socket := func(nethttp.ResponseWriter, *nethttp.Request, *auth.Principal) error { return nil }
 	server := http.NewServer(http.Options{Sink: socket, Reader: socket, Broadcast: socket, Metrics: nethttp.NotFoundHandler()})
 	router, ok := server.Handler().(chi.Routes)
 	if !ok {

@@ -11,11 +11,13 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
-// Socket serves a WebSocket. It returns an error when it has written nothing.
-type Socket func(w http.ResponseWriter, r *http.Request) error
+// Socket serves a WebSocket to who asks for it. It returns an error when it has written
+// nothing.
+type Socket func(w http.ResponseWriter, r *http.Request, who *auth.Principal) error
 
 // Options says what a Server serves. Broker and the sockets are needed.
 type Options struct {
@@ -23,7 +25,8 @@ type Options struct {
 	Sink      Socket
 	Reader    Socket
 	Broadcast Socket
-	Limits    hub.Limits // default hub.DefaultLimits
+	Auth      Authenticator // nil: everybody may do everything
+	Limits    hub.Limits    // default hub.DefaultLimits
 	// MaxStreams is how many streams one request may name; default 100.
 	MaxStreams int
 	// MaxChannels is how many channels one request may name; default 1000.
@@ -96,7 +99,7 @@ func newRouter(h *handler) chi.Router {
 	}
 
 	r.Post("/v1/events", h.handle(watchless(h.publishMany)))
-	r.Get("/v1/broadcast/ws", h.handle(endpoint(h.Broadcast)))
+	r.Get("/v1/broadcast/ws", h.handle(h.socket(h.Broadcast)))
 	r.Post("/v1/broadcast/{channel}", h.handle(watchless(h.broadcast)))
 	h.routeStreams(r)
 	r.Get("/v1/channels", h.handle(h.listChannels))
@@ -112,7 +115,7 @@ func (h *handler) routeSinks(r chi.Router) {
 	r.Put(sink, h.handle(h.putSink))
 	r.Get(sink, h.handle(h.getSink))
 	r.Delete(sink, h.handle(h.deleteSink))
-	r.Get(sink+"/ws", h.handle(endpoint(h.Sink)))
+	r.Get(sink+"/ws", h.handle(h.socket(h.Sink)))
 	r.Post(sink+"/pull", h.handle(h.pull))
 	r.Post(sink+"/acks", h.handle(h.settle(hub.VerbAck, "acked")))
 	r.Post(sink+"/nacks", h.handle(h.settle(hub.VerbNack, "nacked")))

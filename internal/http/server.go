@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -53,6 +54,9 @@ func NewServer(opts Options) *Server {
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Auth == nil {
+		opts.Auth = everybody{auth.Everybody()}
 	}
 	if opts.Registry == nil {
 		opts.Registry = prometheus.NewRegistry()

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"eventhub/internal/auth"
+
 	"eventhub/internal/http"
 	"eventhub/internal/hub"
 )
@@ -500,7 +502,7 @@ func (e *edge) feeds() map[string]float64 {
 
 func TestReaderSocketIsRouted(t *testing.T) {
 	t.Parallel()
-	socket := func(w nethttp.ResponseWriter, _ *nethttp.Request) error {
+	socket := func(w nethttp.ResponseWriter, _ *nethttp.Request, _ *auth.Principal) error {
 		w.WriteHeader(nethttp.StatusTeapot)
 		return nil
 	}

@@ -14,6 +14,7 @@ const (
 	CodeInvalidRequest   Code = "invalid_request"
 	CodeInvalidName      Code = "invalid_name"
 	CodeNotSupported     Code = "not_supported"
+	CodeUnauthenticated  Code = "unauthenticated"
 	CodeForbidden        Code = "forbidden"
 	CodeNotFound         Code = "not_found"
 	CodeStreamNotFound   Code = "stream_not_found"
@@ -25,6 +26,7 @@ const (
 	CodePayloadTooLarge  Code = "payload_too_large"
 	CodeUnsupportedMedia Code = "unsupported_media_type"
 	CodeUpgradeRequired  Code = "upgrade_required"
+	CodeRateLimited      Code = "rate_limited"
 	CodeInternal         Code = "internal"
 	// CodeUnavailable: certainly not done, try again later.
 	CodeUnavailable Code = "unavailable"
@@ -45,6 +47,7 @@ var codes = map[Code]struct {
 	CodeInvalidRequest:   {400, "Invalid request"},
 	CodeInvalidName:      {400, "Invalid name"},
 	CodeNotSupported:     {400, "Not supported"},
+	CodeUnauthenticated:  {401, "Unauthenticated"},
 	CodeForbidden:        {403, "Forbidden"},
 	CodeNotFound:         {404, "Not found"},
 	CodeStreamNotFound:   {404, "Stream not found"},
@@ -56,6 +59,7 @@ var codes = map[Code]struct {
 	CodePayloadTooLarge:  {413, "Payload too large"},
 	CodeUnsupportedMedia: {415, "Unsupported media type"},
 	CodeUpgradeRequired:  {426, "Upgrade required"},
+	CodeRateLimited:      {429, "Too many requests"},
 	CodeInternal:         {500, "Internal error"},
 	CodeUnavailable:      {503, "Unavailable"},
 	CodeUnconfirmed:      {503, "Unconfirmed"},

@@ -8,6 +8,9 @@ type ReaderSpec struct {
 	From          Position
 	Topics, Types []string // patterns, as a sink's
 
+	// Scope is what the reader may see of its streams; nil: everything.
+	Scope Scope
+
 	// Wake, where it is set, is called whenever Ready would get a signal, in place of
 	// it. It must not block, nor call back.
 	Wake func()

@@ -46,6 +46,9 @@ type ConsumerSpec struct {
 	MaxLatency time.Duration // how long the first of them waits for the others
 	Label      string        // free text that tells whose it is
 
+	// Scope is what the consumer may see of the sink's streams; nil: everything.
+	Scope Scope
+
 	// Wake, where it is set, is called whenever Ready would get a signal, in place of
 	// it. It must not block, nor call back.
 	Wake func()

@@ -8,6 +8,9 @@ type BroadcastSpec struct {
 	Topics, Types []string // patterns, as a sink's; of all its channels
 	Slow          string   // a Slow… constant
 
+	// Scope is what the subscriber may see of its channels; nil: everything.
+	Scope Scope
+
 	// Wake, where it is set, is called whenever Ready would get a signal, in place of
 	// it. It must not block, nor call back.
 	Wake func()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"eventhub/internal/auth"
+
 	"eventhub/internal/alloctest"
 	"eventhub/internal/hub"
 )
@@ -132,11 +134,11 @@ func benchSockets(b *testing.B, n int, path string) (*benchBroker, []*alloctest.
 	broker := &benchBroker{}
 	server := NewServer(broker, Options{})
 	mux := http.NewServeMux()
-	for path, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+	for path, serve := range map[string]func(http.ResponseWriter, *http.Request, *auth.Principal) error{
 		"GET /v1/sinks/{sink}/ws": server.ServeSink, "GET /v1/readers/ws": server.ServeReader, "GET /v1/broadcast/ws": server.ServeBroadcast,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if err := serve(w, r); err != nil {
+			if err := serve(w, r, auth.Everybody()); err != nil {
 				http.Error(w, err.Error(), http.StatusTeapot)
 			}
 		})

@@ -3,6 +3,7 @@ package ws
 import (
 	"net/http"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -12,7 +13,7 @@ const takeBytes = 64 << 10
 
 // ServeBroadcast serves GET /v1/broadcast/ws. It returns an error when nothing
 // has been written.
-func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request, who *auth.Principal) error {
 	spec, err := hub.ParseBroadcastSpec(r.URL.RawQuery, s.opts.MaxChannels)
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"eventhub/internal/auth"
+
 	"github.com/coder/websocket"
 
 	"eventhub/internal/hub"
@@ -215,7 +217,7 @@ func TestFaultyBroadcastIsRefusedBeforeTheUpgrade(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/broadcast/ws?"+query, nil)
 		r.Header = header
 		w := httptest.NewRecorder()
-		err := s.ServeBroadcast(w, r)
+		err := s.ServeBroadcast(w, r, auth.Everybody())
 		if code := hub.AsError(err).Code; err == nil || code != want || w.Body.Len() > 0 {
 			t.Errorf("%q: status %d with %q, %v, want %s", query, w.Code, w.Body, err, want)
 		}

@@ -4,12 +4,13 @@ import (
 	"net/http"
 	"slices"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
 // ServeReader serves GET /v1/readers/ws. It returns an error when nothing has
 // been written.
-func (s *Server) ServeReader(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) ServeReader(w http.ResponseWriter, r *http.Request, who *auth.Principal) error {
 	spec, from, err := hub.ParseReaderSpec(r.URL.RawQuery, s.opts.MaxStreams)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"eventhub/internal/auth"
+
 	"github.com/coder/websocket"
 
 	"eventhub/internal/hub"
@@ -246,7 +248,7 @@ func TestFaultyReaderIsRefusedBeforeTheUpgrade(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/readers/ws?"+query, nil)
 		r.Header = header
 		w := httptest.NewRecorder()
-		err := s.ServeReader(w, r)
+		err := s.ServeReader(w, r, auth.Everybody())
 		if err == nil || w.Body.Len() > 0 {
 			t.Errorf("%q: status %d with %q, %v", query, w.Code, w.Body, err)
 		}

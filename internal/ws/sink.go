@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -14,7 +15,7 @@ const handbackLimit = 3 * time.Second
 
 // ServeSink serves GET /v1/sinks/{sink}/ws. It returns an error when nothing has
 // been written.
-func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request, who *auth.Principal) error {
 	spec, err := hub.ParseConsumerSpec(r.PathValue("sink"), r.URL.RawQuery,
 		hub.SpecDefaults{Prefetch: s.opts.Prefetch, MaxStreams: s.opts.MaxStreams})
 	if err != nil {

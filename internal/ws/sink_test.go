@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"eventhub/internal/auth"
+
 	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -56,11 +58,11 @@ func newService(t *testing.T, broker *fakeBroker, opts Options) *service {
 	opts.MaxStreams, opts.Registry = 3, registry
 	s := &service{t: t, broker: broker, server: NewServer(broker, opts), registry: registry}
 	mux := http.NewServeMux()
-	for path, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+	for path, serve := range map[string]func(http.ResponseWriter, *http.Request, *auth.Principal) error{
 		"GET /v1/sinks/{sink}/ws": s.server.ServeSink, "GET /v1/readers/ws": s.server.ServeReader, "GET /v1/broadcast/ws": s.server.ServeBroadcast,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if err := serve(w, r); err != nil {
+			if err := serve(w, r, auth.Everybody()); err != nil {
 				http.Error(w, err.Error(), http.StatusTeapot)
 			}
 		})

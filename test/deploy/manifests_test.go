@@ -153,7 +153,7 @@ func TestTheServiceReachesTheHub(t *testing.T) {
 		}
 	}
 	set := settings(t, all)
-	want := map[string]string{"http 80": set["HUB_ADDR"], "metrics 9090": set["HUB_METRICS_ADDR"]}
+	want := map[string]string{"http 80": set["HUB_ADDR"], "metrics 9090": set["HUB_ADMIN_ADDR"]}
 	if !maps.Equal(reached, want) || len(hub(t, all).Ports) != len(want) {
 		t.Errorf("the Service's ports reach %v, want %v", reached, want)
 	}
