@@ -63,6 +63,12 @@ func TestEveryAnswerIsAsDocumented(t *testing.T) {
 	t.Run("dead letters", c.deadLetters)
 	t.Run("consuming", c.consuming)
 	t.Run("operations", c.operations)
+	t.Run("the log's level", c.logLevel)
+	t.Run("tickets", c.tickets)
+	t.Run("nobody", c.nobody)
+	t.Run("without permission", c.forbidden)
+	t.Run("too often", c.limited)
+	t.Run("encoded bodies", c.encoded)
 	t.Run("methods that a path does not have", c.methods)
 	t.Run("pages of other origins", c.foreign)
 	t.Run("Redis gone", c.redisGone)
@@ -538,8 +544,15 @@ func contractEverything(status int, exceptions map[string]int, held [2]string, d
 		{name: "deleteStream", request: "DELETE /v1/streams/orders"},
 		{name: "listen", request: "GET /v1/broadcast/ws?channel=room", header: contractUpgrade},
 		{name: "listenFeed", request: "GET /v1/broadcast/sse?channel=room"},
+		{name: "createTicket", request: "POST /v1/tickets"},
 		{name: "readyz", request: "GET /readyz"},
 	}
+	return contractWanting(cases, status, exceptions)
+}
+
+// contractWanting is the cases with one status, but where exceptions name another; 0:
+// without them.
+func contractWanting(cases []contractCase, status int, exceptions map[string]int) []contractCase {
 	var asked []contractCase
 	for _, tc := range cases {
 		tc.status = status
@@ -603,7 +616,7 @@ func (c *contract) redisFull(t *testing.T) {
 	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t, "--maxmemory", "1").URL())
 	c.run(t, h, contractEverything(0, map[string]int{
 		"publish": 507, "publish several": 507, "publishRaw": 507, "publishMany": 507, "putStream": 507, "readStream": 404, "deleteStream": 204,
-		"broadcast": 202, "listChannels": 200, "readChannel": 200, "putSink": 507, "readSink": 404, "consume": 507, "deleteSink": 204,
+		"broadcast": 202, "listChannels": 200, "readChannel": 200, "putSink": 507, "readSink": 404, "consume": 507, "deleteSink": 204, "createTicket": 507,
 	}, [2]string{"1-0", "1-0"}, "1-0"))
 }
 
@@ -660,6 +673,6 @@ func (c *contract) redisOccupied(t *testing.T) {
 	}
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	c.run(t, h, contractEverything(409, map[string]int{
-		"publishMany": 207, "broadcast": 202, "listen": 0, "listenFeed": 0, "readyz": 0,
+		"publishMany": 207, "broadcast": 202, "createTicket": 201, "listen": 0, "listenFeed": 0, "readyz": 0,
 	}, [2]string{"1-0", "1-0"}, "1-0"))
 }

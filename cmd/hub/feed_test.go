@@ -54,8 +54,18 @@ type feed struct {
 // sse opens an event stream; header is "Name: value".
 func (h *testHub) sse(path string, header ...string) *feed {
 	h.t.Helper()
+	f, refusal := h.trySSE(path, header...)
+	if refusal != "" {
+		h.t.Fatal(refusal)
+	}
+	return f
+}
+
+// trySSE is sse, or says how it was refused.
+func (h *testHub) trySSE(path string, header ...string) (f *feed, refusal string) {
+	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context())) // the cleanup ends it
-	f := &feed{t: h.t, messages: make(chan message, 10_000), hangUp: cancel}
+	f = &feed{t: h.t, messages: make(chan message, 10_000), hangUp: cancel}
 	h.t.Cleanup(func() { f.hangUp() })
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.base+path, nil)
 	if err != nil {
@@ -72,7 +82,7 @@ func (h *testHub) sse(path string, header ...string) *feed {
 	if kind := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || kind != "text/event-stream" {
 		body, _ := io.ReadAll(answer.Body)
 		_ = answer.Body.Close()
-		h.t.Fatalf("%s was answered %d %s %s", path, answer.StatusCode, kind, body)
+		return nil, fmt.Sprintf("%s was answered %d %s %s", path, answer.StatusCode, kind, body)
 	}
 	f.header = answer.Header
 	reading := make(chan struct{})
@@ -86,7 +96,7 @@ func (h *testHub) sse(path string, header ...string) *feed {
 		cancel()
 		<-reading
 	}
-	return f
+	return f, ""
 }
 
 func (f *feed) read(body io.Reader) error {

@@ -299,6 +299,8 @@ type frame struct {
 	AckWait                                           string `json:"ack_wait"`
 	ReconnectAfter                                    string `json:"reconnect_after"`
 	Prefetch                                          int
+	At                                                string // of expiring
+	ExpiresAt                                         string `json:"expires_at"`
 	Events                                            []event
 	Lost                                              int64 `json:"-"` // events of a gap
 	IDs                                               []string
