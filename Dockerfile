@@ -2,6 +2,13 @@
 #
 #   docker build -t eventhub:0.1.0 --build-arg VERSION=0.1.0 .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t eventhub:0.1.0 .
+#
+# It listens beyond loopback, so it starts only with keys or tokens to ask for, or when
+# told that everybody who reaches it may do everything:
+#
+#   docker run --rm eventhub:0.1.0 key new --id shop
+#   docker run -p 8080:8080 -v "$PWD/keys.yaml:/keys.yaml:ro" -e HUB_API_KEYS_FILE=/keys.yaml -e HUB_REDIS_URL=redis://redis:6379 eventhub:0.1.0
+#   docker run -p 127.0.0.1:8080:8080 -e HUB_ALLOW_ANONYMOUS=true eventhub:0.1.0
 
 ARG GO_VERSION=1.26
 
@@ -40,6 +47,7 @@ COPY --from=build /out/hub /hub
 USER 65532:65532
 
 # The hub's own default listens on loopback, which nobody outside a container reaches.
+# HUB_ALLOW_ANONYMOUS is not set here, so that nobody runs an open hub without saying so.
 ENV HUB_ADDR=:8080
 EXPOSE 8080
 ENTRYPOINT ["/hub"]

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -222,6 +223,45 @@ func mounted(t *testing.T, c corev1.Container, pod corev1.PodSpec, name string) 
 	}
 	t.Fatalf("mounts %+v of volumes %+v, want the Secret %s", c.VolumeMounts, pod.Volumes, name)
 	return corev1.VolumeMount{}, nil
+}
+
+func TestKeysComeFromADirectoryThatIsRenewed(t *testing.T) {
+	all := readmeExample(t)
+	c := hub(t, all)
+	mount, secret := mounted(t, c, hubPod(t, all), "hub-api-keys")
+	if mount.SubPath != "" || len(secret.Items) > 0 {
+		t.Errorf("%+v of %+v: want all of the directory, as the kubelet renews no subPath", mount, secret)
+	}
+	if got, want := env(c)["HUB_API_KEYS_FILE"], mount.MountPath+"/keys.yaml"; got != want {
+		t.Errorf("HUB_API_KEYS_FILE: %q, the Secret has it at %q", got, want)
+	}
+}
+
+// TestOnlyTheTrialHubsAskNobodyWhoTheyAre: the image and the base listen on every
+// address, where a hub starts only with keys, or tokens, or this setting.
+func TestOnlyTheTrialHubsAskNobodyWhoTheyAre(t *testing.T) {
+	for name, render := range renderings {
+		all := render(t)
+		set, vars := settings(t, all), env(hub(t, all))
+		_, anonymous := set["HUB_ALLOW_ANONYMOUS"]
+		_, literal := vars["HUB_ALLOW_ANONYMOUS"]
+		if anonymous != (name == "try") || literal {
+			t.Errorf("%s: HUB_ALLOW_ANONYMOUS is set: %t", name, anonymous || literal)
+		}
+		if _, keyed := vars["HUB_API_KEYS_FILE"]; keyed != (name == "README example") {
+			t.Errorf("%s: HUB_API_KEYS_FILE is set: %t", name, keyed)
+		}
+		if set["HUB_ADMIN_ADDR"] == "" || set["HUB_ADMIN_ADDR"] == set["HUB_ADDR"] {
+			t.Errorf("%s: administration is on %q, the API on %q", name, set["HUB_ADMIN_ADDR"], set["HUB_ADDR"])
+		}
+	}
+	for _, e := range commands[*instructions.EnvCommand](parse(t).final()) {
+		for _, pair := range e.Env {
+			if pair.Key == "HUB_ALLOW_ANONYMOUS" {
+				t.Error("the image is open to whoever reaches it")
+			}
+		}
+	}
 }
 
 func TestWithoutThePasswordComponentNoFileIsNamed(t *testing.T) {
