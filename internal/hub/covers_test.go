@@ -11,7 +11,7 @@ import (
 
 func TestCoversKnowsTheUsualWays(t *testing.T) {
 	t.Parallel()
-	words := func(text string) []string { return strings.Fields(text) }
+	words := strings.Fields
 	for _, c := range []struct {
 		imposed, patterns string
 		covered           bool
