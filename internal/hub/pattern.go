@@ -135,7 +135,7 @@ func compileAll(patterns []string) ([]matcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compiling the pattern %q: %w", clip(p), err)
 		}
-		if m.re == nil && m.text == "" && m.tail == tailAny {
+		if m.all() {
 			return nil, nil
 		}
 		matchers = append(matchers, m)

@@ -83,6 +83,10 @@ type Settlement struct {
 	Receipts []Receipt // 1 to MaxAckIDs, without attempts for VerbAck
 	UpTo     *ID       // VerbAck, in place of Receipts: everything pending up to it
 
+	// Scope is what the caller may see of the sink's streams; nil: everything. A
+	// Consumer goes by its own.
+	Scope Scope
+
 	// VerbNack only.
 	Delay      *time.Duration // before the next delivery; nil: the sink's backoff
 	Reason     string

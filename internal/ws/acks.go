@@ -61,6 +61,9 @@ func (s *sinkSource) gather(sess *session, frame []byte) bool {
 		}
 	}
 	sess.server.metrics.acks.Inc()
+	if !sess.pace() {
+		return true // it comes too late
+	}
 	if len(list) > 1 {
 		c := &command{kind: kindAck}
 		settlement := hub.Settlement{Verb: hub.VerbAck, Stream: stream, Receipts: list}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -12,7 +13,7 @@ import (
 func gathering(t *testing.T, consumer hub.Consumer) (*session, *sinkSource) {
 	t.Helper()
 	s := newService(t, &fakeBroker{}, Options{})
-	sess, err := s.server.open(roleSink)
+	sess, err := s.server.open(roleSink, "billing", auth.Everybody())
 	if err != nil {
 		t.Fatal(err)
 	}

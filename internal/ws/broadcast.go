@@ -18,15 +18,12 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request, who *aut
 	if err != nil {
 		return err
 	}
-	if err := checkUpgrade(r); err != nil {
-		return err
-	}
-	sess, err := s.open(roleBroadcast)
+	sess, err := s.open(roleBroadcast, "", who)
 	if err != nil {
 		return err
 	}
-	spec.Wake = sess.stir
-	sub, err := s.broker.Subscribe(r.Context(), spec)
+	spec.Wake, spec.Scope = sess.stir, sess.scope()
+	sub, err := s.subscribe(r, spec)
 	if err != nil {
 		s.closed(sess)
 		return err
@@ -36,15 +33,32 @@ func (s *Server) ServeBroadcast(w http.ResponseWriter, r *http.Request, who *aut
 	return nil
 }
 
+// subscribe subscribes for a request that can be upgraded. A plain GET tells what a socket
+// would.
+func (s *Server) subscribe(r *http.Request, spec hub.BroadcastSpec) (hub.Subscription, error) {
+	if spec.Scope != nil {
+		for _, channel := range spec.Channels {
+			if _, err := spec.Scope.See(channel); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := checkUpgrade(r); err != nil {
+		return nil, err
+	}
+	return s.broker.Subscribe(r.Context(), spec)
+}
+
 // broadcastSource is a subscription as a source of frames.
 type broadcastSource struct {
 	sub         hub.Subscription
 	maxChannels int
 }
 
-func (s *broadcastSource) stop()          {}
-func (s *broadcastSource) holds() int     { return 0 }
-func (s *broadcastSource) close(*session) { s.sub.Close() }
+func (s *broadcastSource) stop()           {}
+func (s *broadcastSource) holds() int      { return 0 }
+func (s *broadcastSource) names() []string { return s.sub.Channels() }
+func (s *broadcastSource) close(*session)  { s.sub.Close() }
 
 func (s *broadcastSource) frames(out *outbox) (more bool, err error) {
 	messages, err := s.sub.Take(out.messages[:0], takeBytes)
@@ -73,5 +87,5 @@ func (s *broadcastSource) command(sess *session, c *command) error {
 		return s.unsubscribe(sess, c)
 	}
 	return hub.Errorf(hub.CodeInvalidRequest,
-		"%q is not a command of a broadcast socket (commands: subscribe, unsubscribe, publish)", truncate(c.kind, 64))
+		"%q is not a command of a broadcast socket (commands: subscribe, unsubscribe, publish, authenticate)", truncate(c.kind, 64))
 }

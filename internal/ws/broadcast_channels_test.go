@@ -106,7 +106,7 @@ func TestAnswerOfUnsubscribeStandsBehindTheLastEvent(t *testing.T) {
 	receive(t, sub.taking, "the take")
 	sub.set(func() { sub.next = []*hub.Message{message("room", "3"), message("hall", "4")} })
 	p.send(`{"type":"unsubscribe","channels":["room"],"ref":1}`)
-	sess := p.server.all()[0]
+	sess := p.server.all(nil)[0]
 	for answered := false; !answered; runtime.Gosched() { // the answer waits while its events are not written
 		sess.mu.Lock()
 		answered = len(sess.replies) > 0

@@ -18,7 +18,8 @@ const (
 	kindRemoveStream = "remove_stream"
 	kindSubscribe    = "subscribe"
 	kindUnsubscribe  = "unsubscribe"
-	kindPublish      = "publish" // on every socket
+	kindPublish      = "publish"      // on every socket
+	kindAuthenticate = "authenticate" // likewise
 )
 
 // command is a client's frame.

@@ -42,7 +42,7 @@ func (m *metrics) command(kind string) {
 		m.acks.Inc()
 		return
 	case kindNack, kindExtend, kindCredit, kindPause, kindResume, kindAddStream, kindRemoveStream,
-		kindSubscribe, kindUnsubscribe, kindPublish:
+		kindSubscribe, kindUnsubscribe, kindPublish, kindAuthenticate:
 	default:
 		kind = "other" // the label must not be the client's to choose
 	}

@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -10,19 +11,33 @@ import (
 // engine has, in its turn behind those before it.
 func (s *session) publish(c *command) error {
 	f := c.read("stream", "channel", "events")
-	kind, to := "stream", hub.ToStream
+	kind, to := auth.Stream, hub.ToStream
 	switch {
 	case f.has("stream") && f.has("channel"):
 		f.wrong("stream and channel are both given: publish to one of them")
 	case f.has("channel"):
-		kind, to = "channel", hub.ToChannel
+		kind, to = auth.Channel, hub.ToChannel
 	case !f.has("stream"):
 		f.wrong("stream is missing, or channel")
 	}
-	name := f.name(kind)
+	name := f.name(kind.String())
+	if err := f.err(); err != nil {
+		return err
+	}
+	who := s.identity.Load().who
+	topics, err := s.mayPublish(who, kind, name)
+	if err != nil {
+		return err
+	}
 	weight := len(f.raw["events"]) / weighedBytes
 	events := f.events(to, s.server.opts.Limits)
 	if err := f.err(); err != nil {
+		return err
+	}
+	if fault := s.imposed.check(topics, events); fault != nil {
+		return fault
+	}
+	if err := who.Account().Publish(len(events)); err != nil {
 		return err
 	}
 	s.begin(c, weight)

@@ -262,7 +262,7 @@ func TestLargePublishesDoNotPileUp(t *testing.T) {
 }
 
 // only is the one session of a server.
-func only(s *Server) *session { return s.all()[0] }
+func only(s *Server) *session { return s.all(nil)[0] }
 
 // waitFor waits for what another goroutine is about to do.
 func waitFor(t *testing.T, condition func() bool) {

@@ -15,12 +15,12 @@ func (s *Server) ServeReader(w http.ResponseWriter, r *http.Request, who *auth.P
 	if err != nil {
 		return err
 	}
-	sess, err := s.open(roleReader)
+	sess, err := s.open(roleReader, "", who)
 	if err != nil {
 		return err
 	}
 	// Before the upgrade is looked at: a plain GET tells what a socket would.
-	spec.Wake = sess.stir
+	spec.Wake, spec.Scope = sess.stir, sess.scope()
 	reader, err := s.broker.Read(r.Context(), spec)
 	if err != nil {
 		s.closed(sess)
@@ -44,9 +44,10 @@ type readerSource struct {
 	maxStreams int
 }
 
-func (s *readerSource) stop()          {}
-func (s *readerSource) holds() int     { return 0 }
-func (s *readerSource) close(*session) { s.reader.Close() }
+func (s *readerSource) stop()           {}
+func (s *readerSource) holds() int      { return 0 }
+func (s *readerSource) names() []string { return s.reader.Streams() }
+func (s *readerSource) close(*session)  { s.reader.Close() }
 
 func (s *readerSource) frames(out *outbox) (more bool, err error) {
 	reading, err := s.reader.Take(0)
@@ -94,5 +95,5 @@ func (s *readerSource) command(sess *session, c *command) error {
 		return s.flow(sess, c, s.reader.Resume)
 	}
 	return hub.Errorf(hub.CodeInvalidRequest,
-		"%q is not a command of a reader (commands: add_stream, remove_stream, pause, resume, publish)", truncate(c.kind, 64))
+		"%q is not a command of a reader (commands: add_stream, remove_stream, pause, resume, publish, authenticate)", truncate(c.kind, 64))
 }

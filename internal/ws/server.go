@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -39,6 +42,14 @@ type Broker interface {
 	Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error)
 }
 
+// Authenticator says whose token it is that a client renews its session with. It is safe
+// for concurrent use.
+type Authenticator interface {
+	// Authenticate returns an *hub.Error of CodeUnauthenticated for a token that is not
+	// good, and of CodeUnavailable while that cannot be told. It returns once ctx ends.
+	Authenticate(ctx context.Context, token string) (*auth.Principal, error)
+}
+
 // Options says how a Server works. The zero value of each has a default.
 type Options struct {
 	Prefetch    int           // of a consumer that names none; default 100
@@ -48,6 +59,19 @@ type Options struct {
 	SendBuffer  int           // bytes that the kernel keeps of one socket; default 128 KiB
 	WriteLimit  time.Duration // for a peer to take one frame; default 10 s
 	PingEvery   time.Duration // default 25 s
+
+	// MessageLimit is how long a message of a client may take, from its first byte to
+	// its last; default 30 s.
+	MessageLimit time.Duration
+	// CommandsPerSecond bounds the commands of one socket whose principal has an account,
+	// as many at once, too; 0: no bound.
+	CommandsPerSecond int
+
+	// Auth checks the tokens of the command authenticate; nil: there is no such command.
+	Auth Authenticator
+	// Limited is told of each command that was refused and each socket that was closed,
+	// and by which limit; nil: nobody is. It must not block.
+	Limited func(limit string)
 
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -61,6 +85,10 @@ func (o *Options) setDefaults() {
 	setDefault(&o.SendBuffer, 128<<10)
 	setDefault(&o.WriteLimit, 10*time.Second)
 	setDefault(&o.PingEvery, 25*time.Second)
+	setDefault(&o.MessageLimit, 30*time.Second)
+	if o.Limited == nil {
+		o.Limited = func(string) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -115,32 +143,53 @@ func NewServer(broker Broker, opts Options) *Server {
 // errDraining is the answer to who comes while the hub goes.
 var errDraining = &hub.Error{Code: hub.CodeUnavailable, Detail: "this hub is shutting down: connect again", RetryAfter: time.Second}
 
-// open registers a session before it is upgraded, so that a drain finds it.
-func (s *Server) open(role string) (*session, error) {
+// open registers a session before it is upgraded, so that a drain finds it. It counts
+// on the account of who asks from then on. sink is the name of one, for roleSink.
+func (s *Server) open(role, sink string, who *auth.Principal) (*session, error) {
+	if err := who.Ended(time.Now()); err != nil {
+		return nil, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
 	}
 	sess := &session{
-		server: s, id: id.String(), role: role, pump: s.pumps[s.opened.Add(1)%uint64(len(s.pumps))],
+		server: s, id: id.String(), role: role, sink: sink, pump: s.pumps[s.opened.Add(1)%uint64(len(s.pumps))],
 		room: make(chan struct{}, 1), mute: make(chan struct{}),
 		underway: semaphore.NewWeighted(maxUnderway),
 	}
+	sess.identity.Store(sess.identify(who))
+	if most := s.opts.CommandsPerSecond; most > 0 && who.Account() != nil {
+		sess.pacer = rate.NewLimiter(rate.Limit(most), most)
+	}
+	if sess.leave, err = who.Account().Connect(); err != nil {
+		return nil, err
+	}
+	if !s.register(sess) {
+		sess.leave()
+		return nil, errDraining
+	}
+	s.metrics.connections.WithLabelValues(role).Inc()
+	return sess, nil
+}
+
+// register is false while the hub goes.
+func (s *Server) register(sess *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return nil, errDraining
+		return false
 	}
 	s.serving.Add(1)
 	s.sessions[sess] = struct{}{}
-	s.metrics.connections.WithLabelValues(role).Inc()
-	return sess, nil
+	return true
 }
 
 func (s *Server) closed(sess *session) {
 	s.mu.Lock()
 	delete(s.sessions, sess)
 	s.mu.Unlock()
+	sess.leave()
 	s.metrics.connections.WithLabelValues(sess.role).Dec()
 	s.serving.Done()
 }
@@ -168,10 +217,11 @@ func (s *Server) abandon(sess *session, src source) {
 	s.closed(sess)
 }
 
-// rescue keeps what one socket has brought about from ending the hub.
+// rescue keeps what one socket has brought about from ending the hub, and ends that.
 func (s *Server) rescue(sess *session) {
 	if cause := recover(); cause != nil {
 		s.panicked(sess, cause)
+		sess.kill()
 	}
 }
 
@@ -179,10 +229,11 @@ func (s *Server) panicked(sess *session, cause any) {
 	s.opts.Log.Error("a socket panicked", slog.String("session", sess.id), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 }
 
-func (s *Server) all() []*session {
+// all appends every session to list.
+func (s *Server) all(list []*session) []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]*session, 0, len(s.sessions))
+	list = slices.Grow(list, len(s.sessions))
 	for sess := range s.sessions {
 		list = append(list, sess)
 	}
@@ -195,7 +246,7 @@ func (s *Server) Drain(ctx context.Context) {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
-	for _, sess := range s.all() {
+	for _, sess := range s.all(nil) {
 		sess.drain(hub.ReconnectAfter())
 	}
 	gone := make(chan struct{})
@@ -208,12 +259,12 @@ func (s *Server) Drain(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
-	for _, sess := range s.all() {
+	for _, sess := range s.all(nil) {
 		sess.end(websocket.StatusServiceRestart, nil)
 	}
 	// A peer that is gone or deaf must not hold up the exit.
 	timer := time.AfterFunc(closeLimit, func() {
-		for _, sess := range s.all() {
+		for _, sess := range s.all(nil) {
 			sess.kill()
 		}
 	})

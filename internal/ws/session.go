@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"eventhub/internal/hub"
 )
@@ -26,6 +27,7 @@ type session struct {
 	pump   *pump
 	id     string
 	role   string
+	sink   string // of roleSink
 
 	started  atomic.Bool     // start was called
 	conn     *websocket.Conn // set by it
@@ -50,14 +52,27 @@ type session struct {
 	pong     []byte     // to be sent, where it is not nil
 	draining bool
 	ending   *ending // no more frames but these replies, then close
+	killed   bool    // the connection was cut
 
-	room chan struct{} // one slot: replies were taken
+	room chan struct{} // one slot: replies were taken, or the socket is to end
 	mute chan struct{} // closed with muted
 
 	finishing sync.WaitGroup      // what the pump could not wait for
 	underway  *semaphore.Weighted // of commands
 	commands  atomic.Int32        // how many
+	pacer     *rate.Limiter       // of commands; nil: as many as come
 	publisher *publisher          // owned by the reader; nil before the first publish
+	renewal   *renewal            // owned by the reader; nil before the first authenticate
+	imposed   imposed             // owned by the reader
+
+	identity atomic.Pointer[identity] // who it is served for; never nil
+	told     *identity                // whose end was announced; owned by start, then by the keeper
+	revoked  time.Time                // when the keeper found that it may go on no longer; owned by it
+
+	// having is held while what the socket reads is added to, and while its principal is
+	// replaced by one that may read it: protects leave.
+	having sync.Mutex
+	leave  func() // counts it off the principal's account
 }
 
 type ending struct {
@@ -75,6 +90,8 @@ type source interface {
 	// stop ends delivery for good; holds is what the client may still ack.
 	stop()
 	holds() int
+	// names is what is read: streams, or channels.
+	names() []string
 	// command does what a client's frame asks for.
 	command(sess *session, c *command) error
 	// close ends it, once the socket has ended or could not be made.
@@ -98,8 +115,10 @@ func (s *session) start(conn *websocket.Conn, ready []byte, src source) {
 		s.gatherer = g
 		s.wire.idle = func() { g.settle(s) } // what is gathered does not wait for what has not come
 	}
+	s.wire.watch.alarm = s.exceed
 	s.replies = append([][]byte{ready}, s.replies...)
 	s.mu.Unlock()
+	s.announce(time.Now())
 	s.started.Store(true)
 	s.stir()
 }
@@ -116,6 +135,7 @@ func (s *session) finished() {
 	s.fallSilent()
 	s.pen.Unlock()
 	s.finishing.Wait()
+	s.renewal.close()
 	s.publisher.close()
 	_ = s.conn.CloseNow()
 }
@@ -132,24 +152,39 @@ func (s *session) reply(frame []byte) {
 }
 
 // end has the socket closed after what is queued; err is told to the
-// client first. Only the first call counts.
-func (s *session) end(code websocket.StatusCode, err *hub.Error) {
-	s.mu.Lock()
-	if s.ending == nil {
-		reason := ""
-		if err != nil {
-			s.replies = append(s.replies, errorFrame(nil, err))
-			reason = err.Detail
-		}
-		s.ending = &ending{code, reason}
+// client first. Only the first call counts, and is answered true.
+func (s *session) end(code websocket.StatusCode, err *hub.Error) (first bool) {
+	if err == nil {
+		return s.endBy(&ending{code: code}, nil)
 	}
-	s.mu.Unlock()
-	s.stir()
+	return s.endBy(&ending{code, err.Detail}, errorFrame(nil, err))
 }
 
-// fail ends the socket with the close code that says err best.
-func (s *session) fail(err *hub.Error) {
-	s.end(websocket.StatusCode(4000+err.Code.Status()), err)
+// endBy is end with a last frame; nil: without.
+func (s *session) endBy(end *ending, last []byte) (first bool) {
+	s.mu.Lock()
+	if first = s.ending == nil; first {
+		if last != nil {
+			s.replies = append(s.replies, last)
+		}
+		s.ending = end
+	}
+	s.mu.Unlock()
+	poke(s.room)
+	s.stir()
+	return first
+}
+
+// fail is end with the close code that says err best.
+func (s *session) fail(err *hub.Error) (first bool) {
+	return s.end(websocket.StatusCode(4000+err.Code.Status()), err)
+}
+
+// exceed is fail for who is beyond a limit.
+func (s *session) exceed(limit string, err *hub.Error) {
+	if s.fail(err) {
+		s.server.opts.Limited(limit)
+	}
 }
 
 // drain tells the client to connect elsewhere, and ends the socket once it holds
@@ -168,10 +203,19 @@ func (s *session) drain(reconnectAfter time.Duration) {
 func (s *session) kill() {
 	s.mu.Lock()
 	w := s.wire
+	s.killed = true
 	s.mu.Unlock()
 	if w != nil {
 		w.cut()
 	}
+	poke(s.room)
+}
+
+// over says whether what the client asks for comes too late.
+func (s *session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending != nil || s.killed
 }
 
 // quiet says whether every command has been answered.
@@ -193,10 +237,7 @@ func (s *session) read() {
 		if err != nil {
 			return
 		}
-		s.mu.Lock()
-		ending := s.ending != nil
-		s.mu.Unlock()
-		if ending {
+		if s.over() {
 			continue // its words come too late; the close handshake follows
 		}
 		if s.gatherer != nil && kind == websocket.MessageText && s.gatherer.gather(s, frame) {
@@ -217,7 +258,7 @@ func (s *session) read() {
 		}
 		s.server.metrics.command(c.kind)
 		if fault == nil {
-			fault = asFault(s.command(c))
+			fault = asFault(s.paced(c))
 		}
 		if fault != nil {
 			s.reply(errorFrame(c.ref, fault))
@@ -230,8 +271,14 @@ func (s *session) read() {
 
 // command does what a client's frame asks for, or refuses it.
 func (s *session) command(c *command) error {
-	if c.kind == kindPublish {
+	switch c.kind {
+	case kindPublish:
 		return s.publish(c)
+	case kindAuthenticate:
+		return s.authenticate(c)
+	case kindAddStream, kindSubscribe:
+		s.having.Lock()
+		defer s.having.Unlock()
 	}
 	return s.source.command(s, c)
 }

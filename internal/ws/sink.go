@@ -21,21 +21,15 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request, who *auth.Pri
 	if err != nil {
 		return err
 	}
-	if err := s.broker.Check(r.Context(), spec); err != nil {
-		return err
-	}
-	if err := checkUpgrade(r); err != nil {
-		return err
-	}
-	sess, err := s.open(roleSink)
+	sess, err := s.open(roleSink, spec.Sink, who)
 	if err != nil {
 		return err
 	}
 	if spec.Label == "" {
 		spec.Label = sess.id
 	}
-	spec.Wake = sess.stir
-	consumer, err := s.broker.Consume(r.Context(), spec)
+	spec.Wake, spec.Scope = sess.stir, sess.scope()
+	consumer, err := s.consume(r, spec)
 	if err != nil {
 		s.closed(sess)
 		return err
@@ -43,6 +37,18 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request, who *auth.Pri
 	src := &sinkSource{consumer: consumer, spec: spec, maxStreams: s.opts.MaxStreams}
 	s.serve(w, r, sess, src.readyFrame(sess), src)
 	return nil
+}
+
+// consume attaches a consumer for a request that can be upgraded. A plain GET tells what a
+// socket would, and changes nothing.
+func (s *Server) consume(r *http.Request, spec hub.ConsumerSpec) (hub.Consumer, error) {
+	if err := s.broker.Check(r.Context(), spec); err != nil {
+		return nil, err
+	}
+	if err := checkUpgrade(r); err != nil {
+		return nil, err
+	}
+	return s.broker.Consume(r.Context(), spec)
 }
 
 // sinkSource is a consumer as a source of frames.
@@ -71,8 +77,9 @@ func (s *sinkSource) readyFrame(sess *session) []byte {
 	})
 }
 
-func (s *sinkSource) stop()      { s.consumer.Stop() }
-func (s *sinkSource) holds() int { return s.consumer.Held() }
+func (s *sinkSource) stop()           { s.consumer.Stop() }
+func (s *sinkSource) holds() int      { return s.consumer.Held() }
+func (s *sinkSource) names() []string { return s.consumer.Streams() }
 
 func (s *sinkSource) close(sess *session) {
 	ctx, cancel := context.WithTimeout(context.Background(), handbackLimit)
@@ -121,5 +128,5 @@ func (s *sinkSource) command(sess *session, c *command) error {
 		return s.removeStream(sess, c)
 	}
 	return hub.Errorf(hub.CodeInvalidRequest,
-		"%q is not a command of a sink (commands: ack, nack, extend, credit, pause, resume, add_stream, remove_stream, publish)", truncate(c.kind, 64))
+		"%q is not a command of a sink (commands: ack, nack, extend, credit, pause, resume, add_stream, remove_stream, publish, authenticate)", truncate(c.kind, 64))
 }

@@ -17,6 +17,7 @@ type wire struct {
 	net.Conn
 	kernel net.Conn // what is beneath, where Conn is TLS; else the same
 	early  []byte   // of the client's, read with its request
+	watch  watch    // of what is read
 	idle   func()   // called before a Read that may wait, where it is set; set before the first
 
 	mu     sync.Mutex // held while whole frames are written: protects the fields below
@@ -113,16 +114,19 @@ func (w *wire) write(frames []byte, held bool, begun func()) error {
 }
 
 // Read implements io.Reader.
-func (w *wire) Read(p []byte) (int, error) {
+func (w *wire) Read(p []byte) (n int, err error) {
 	if len(w.early) > 0 {
-		n := copy(p, w.early)
+		n = copy(p, w.early)
 		w.early = w.early[n:]
-		return n, nil
+	} else {
+		if w.idle != nil {
+			w.idle()
+		}
+		w.watch.wait()
+		n, err = w.Conn.Read(p)
 	}
-	if w.idle != nil {
-		w.idle()
-	}
-	return w.Conn.Read(p)
+	w.watch.see(p[:n])
+	return n, err
 }
 
 // Write implements io.Writer. It is given whole frames: a control frame fits into
