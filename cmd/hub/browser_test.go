@@ -88,6 +88,7 @@ func startSite(t *testing.T) *site {
 	page := func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/page.html") }
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", page)
+	mux.HandleFunc("GET /tickets", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/tickets.html") })
 	mux.HandleFunc("GET /sandboxed", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "sandbox allow-scripts allow-forms") // as for a frame: its Origin is null
 		page(w, r)
