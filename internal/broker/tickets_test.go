@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"strconv"
 	"sync"
 	"testing"
@@ -92,7 +93,7 @@ func TestTicketComesBackAsItWasKept(t *testing.T) {
 			t.Errorf("Redis is to forget it in %s, want within 30 s", life)
 		}
 		got, _, err := b.TakeTicket(t.Context(), "h", "")
-		if err != nil || string(got.Principal) != string(want.Principal) || got.Origin != want.Origin {
+		if err != nil || !bytes.Equal(got.Principal, want.Principal) || got.Origin != want.Origin {
 			t.Errorf("%+v came back, want %+v (%v)", got, want, err)
 		}
 		for what, times := range map[string][2]time.Time{"expires": {got.Expires, want.Expires}, "until": {got.Until, want.Until}} {
