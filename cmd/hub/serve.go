@@ -56,7 +56,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	if err != nil {
 		return fmt.Errorf("starting the engine: %w", err)
 	}
-	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes}
+	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes, JSONDepth: cfg.MaxJSONDepth}
 	sockets := ws.NewServer(engine, ws.Options{
 		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
 		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
