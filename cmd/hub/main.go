@@ -58,9 +58,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	log := newLog(cfg, stderr)
+	log, level := newLog(cfg, stderr)
 	for _, warning := range warnings {
 		log.Warn("the environment has a setting that means nothing", slog.String("warning", warning))
 	}
-	return serve(ctx, cfg, log, stdout)
+	return serve(ctx, cfg, log, level, stdout)
 }

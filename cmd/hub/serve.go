@@ -31,7 +31,7 @@ var (
 
 // serve wires the parts, serves until ctx ends, and takes them apart in order:
 // not ready, no new requests, drained sockets, the engine, Redis.
-func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) (err error) {
+func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelVar, stdout io.Writer) (err error) {
 	redisURL := string(cfg.RedisURL)
 	embedded := redisURL == ""
 	if embedded {
@@ -71,14 +71,18 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		log.Info("stopped")
 	}()
 
-	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+	admin := &http.Admin{Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}), Level: level}
 	opts := http.Options{
 		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Limits: limits, Streams: cfg.stream(),
 		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
+		MaxConnections: cfg.MaxConnections, MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress, HandshakesPerSecond: cfg.HandshakesPerSecond, MaxHeaderBytes: cfg.MaxHeaderBytes,
 		Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.AdminAddr == "" {
-		opts.Metrics = metrics
+		opts.Admin = admin
+	}
+	if cfg.AccessLog {
+		opts.AccessLog = log
 	}
 	var certificate *cert.Source
 	if cfg.TLSCert != "" {
@@ -115,7 +119,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	}
 	if side != nil {
 		group.Go(func() error {
-			return http.NewMetricsServer(metrics, cfg.Origins, onLoopback(side), log).Run(ctx, side, time.Second, func(context.Context) {})
+			return http.NewAdminServer(admin, cfg.Origins, onLoopback(side), log).Run(ctx, side, time.Second, func(context.Context) {})
 		})
 	}
 	log.Info("listening", slog.String("addr", listener.Addr().String()), slog.String("hub", engine.Name()),
@@ -140,12 +144,15 @@ func topSinks(n int) int {
 	return n
 }
 
-func newLog(cfg config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+// newLog returns the log, and what its level is set by.
+func newLog(cfg config, w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel)
+	options := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
+		return slog.New(slog.NewTextHandler(w, options)), level
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(slog.NewJSONHandler(w, options)), level
 }
 
 // release is set by the linker where the build has no version control at hand.

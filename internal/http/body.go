@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"eventhub/internal/hub"
 )
@@ -63,10 +64,29 @@ func unsupported(r *http.Request, read string) error {
 	return hub.Errorf(hub.CodeUnsupportedMedia, "Content-Type %q is not read here: send %s", clip(r.Header.Get("Content-Type")), read)
 }
 
+// plainCoding refuses what would have to be decompressed: a small body could become a
+// large one. The answer says what is taken (RFC 7694, §3).
+func plainCoding(w http.ResponseWriter, r *http.Request) error {
+	codings, ok := r.Header["Content-Encoding"]
+	if !ok {
+		return nil
+	}
+	for _, coding := range codings {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			w.Header().Set("Accept-Encoding", "identity")
+			return hub.Errorf(hub.CodeUnsupportedMedia, "Content-Encoding %q is not read here: send the body as it is", clip(coding))
+		}
+	}
+	return nil
+}
+
 // read reads a body of at most so many bytes as one request may have; tooLarge is
 // the answer to a larger one.
 func (h *handler) read(w http.ResponseWriter, r *http.Request, tooLarge func(hub.Limits) *hub.Error) ([]byte, error) {
 	const trusted = 64 << 10 // of what a client says is to come
+	if err := plainCoding(w, r); err != nil {
+		return nil, err
+	}
 	most := int64(h.Limits.BatchBytes)
 	var data []byte
 	var err error

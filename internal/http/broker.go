@@ -17,6 +17,7 @@ type Broker interface {
 	Sinks
 	Worker
 	DeadLetters
+	Tickets
 	// Ready says why the hub can't publish and deliver right now, or nil. probeAge is
 	// how long ago the last probe of the live path came back; negative before the first.
 	Ready(ctx context.Context) (probeAge time.Duration, err error)

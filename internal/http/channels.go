@@ -3,6 +3,7 @@ package http
 import (
 	"net/http"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -22,6 +23,7 @@ func (h *handler) listChannels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	page.Channels = only(page.Channels, func(c *hub.ChannelStatus) string { return c.Channel }, may(who(w), seesChannel, auth.Channel))
 	channels := make([]channelAnswer, len(page.Channels))
 	for i, c := range page.Channels {
 		channels[i] = channelAnswer(c)
@@ -34,11 +36,8 @@ func (h *handler) listChannels(w http.ResponseWriter, r *http.Request) error {
 
 // getChannel serves GET /v1/channels/{channel}.
 func (h *handler) getChannel(w http.ResponseWriter, r *http.Request) error {
-	channel, err := name(r, "channel")
+	channel, err := plain(w, r, seesChannel, auth.Channel)
 	if err != nil {
-		return err
-	}
-	if err := hub.NoParams(r.URL.RawQuery); err != nil {
 		return err
 	}
 	status, err := h.Broker.Channel(r.Context(), channel)

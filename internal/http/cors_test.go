@@ -32,18 +32,18 @@ func TestListedPagesMaySendAndReadWhatTheAPIHas(t *testing.T) {
 		e := newEdgeWith(t, http.Options{Origins: origins(t, list)})
 		for _, route := range routes(t) {
 			request := fill.Replace(route)
-			a := e.preflight(request, "content-type,idempotency-key,last-event-id,x-request-id")
+			a := e.preflight(request, "authorization,content-type,idempotency-key,last-event-id,x-request-id")
 			method, path, _ := strings.Cut(request, " ")
 			header := a.Header()
 			if a.Code != nethttp.StatusOK || header.Get("Access-Control-Allow-Origin") != told || header.Get("Access-Control-Allow-Methods") != method ||
-				header.Get("Access-Control-Allow-Headers") != "Content-Type, Idempotency-Key, Last-Event-Id, X-Request-Id" ||
+				header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, Idempotency-Key, Last-Event-Id, X-Request-Id" ||
 				header.Get("Access-Control-Max-Age") != "7200" || header.Get("Access-Control-Allow-Credentials") != "" ||
 				!slices.Equal(header.Values("Vary"), []string{"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"}) {
 				t.Errorf("the preflight of %s is answered %d %v", request, a.Code, header)
 			}
 			header = e.call(method, path, `{"data":1}`, page).Header()
 			if header.Get("Access-Control-Allow-Origin") != told || !slices.Equal(header.Values("Vary"), []string{"Origin"}) ||
-				header.Get("Access-Control-Expose-Headers") != "X-Request-Id, Idempotency-Replayed, Retry-After, Allow" {
+				header.Get("Access-Control-Expose-Headers") != "X-Request-Id, Idempotency-Replayed, Retry-After, Allow, Www-Authenticate" {
 				t.Errorf("%s is answered with %v", request, header)
 			}
 		}
@@ -116,7 +116,7 @@ func TestLooksAtRequestsWithoutAnOriginAllocateNothing(t *testing.T) {
 	const name = "hub.example.com"
 	metrics := nethttp.HandlerFunc(func(nethttp.ResponseWriter, *nethttp.Request) {})
 	asked := func(origins http.Origins, local bool, host string) float64 {
-		handler := http.NewMetricsServer(metrics, origins, local, slog.New(slog.DiscardHandler)).Handler()
+		handler := http.NewAdminServer(&http.Admin{Metrics: metrics}, origins, local, slog.New(slog.DiscardHandler)).Handler()
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil)
 		r.Host = host
 		w := &sink{header: nethttp.Header{}}

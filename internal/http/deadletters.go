@@ -5,12 +5,13 @@ import (
 	"strconv"
 	"time"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
 // listDeadLetters serves GET /v1/sinks/{sink}/dead-letters.
 func (h *handler) listDeadLetters(w http.ResponseWriter, r *http.Request) error {
-	sink, err := name(r, "sink")
+	sink, err := permitted(w, r, seesSink, auth.Sink)
 	if err != nil {
 		return err
 	}
@@ -20,6 +21,9 @@ func (h *handler) listDeadLetters(w http.ResponseWriter, r *http.Request) error 
 	}
 	page, err := h.Broker.DeadLetters(r.Context(), sink, limit, cursor)
 	if err != nil {
+		return err
+	}
+	if page.DeadLetters, err = seenLetters(who(w), sink, page.DeadLetters); err != nil {
 		return err
 	}
 	writeBody(w, http.StatusOK, appendDeadLetters(nil, page))
@@ -66,13 +70,18 @@ func appendTime(dst []byte, name string, t time.Time) []byte {
 
 // redrive serves POST /v1/sinks/{sink}/dead-letters/redrive.
 func (h *handler) redrive(w http.ResponseWriter, r *http.Request) error {
-	sink, body, err := h.readSink(w, r)
+	sink, body, err := h.readSink(w, r, auth.Manage)
 	if err != nil {
 		return err
 	}
 	which, err := hub.DecodeRedrive(body)
 	if err != nil {
 		return err
+	}
+	if which.Stream != "" {
+		if err := mayManage(who(w), sink, which.Stream); err != nil {
+			return err
+		}
 	}
 	redriven, err := h.Broker.Redrive(r.Context(), sink, which)
 	if err != nil {
@@ -87,7 +96,7 @@ func (h *handler) redrive(w http.ResponseWriter, r *http.Request) error {
 
 // purgeDeadLetters serves DELETE /v1/sinks/{sink}/dead-letters.
 func (h *handler) purgeDeadLetters(w http.ResponseWriter, r *http.Request) error {
-	sink, err := plainSink(r)
+	sink, err := plain(w, r, auth.Manage, auth.Sink)
 	if err != nil {
 		return err
 	}

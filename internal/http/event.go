@@ -5,12 +5,13 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
 // getEvent serves GET /v1/streams/{stream}/events/{id}.
 func (h *handler) getEvent(w http.ResponseWriter, r *http.Request) error {
-	stream, id, err := eventOf(r)
+	stream, id, err := eventOf(w, r, auth.Read)
 	if err != nil {
 		return err
 	}
@@ -18,13 +19,20 @@ func (h *handler) getEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	seen, err := maySee(who(w).Scope(auth.Read, auth.Stream), stream, event.Topic)
+	if err != nil {
+		return err
+	}
+	if !seen {
+		return hub.Errorf(hub.CodeEventNotFound, "the stream %q has no event %s that may be seen", stream, id)
+	}
 	writeBody(w, http.StatusOK, event.AppendJSON(nil))
 	return nil
 }
 
 // deleteEvent serves DELETE /v1/streams/{stream}/events/{id}.
 func (h *handler) deleteEvent(w http.ResponseWriter, r *http.Request) error {
-	stream, id, err := eventOf(r)
+	stream, id, err := eventOf(w, r, auth.Manage)
 	if err != nil {
 		return err
 	}
@@ -36,8 +44,8 @@ func (h *handler) deleteEvent(w http.ResponseWriter, r *http.Request) error {
 }
 
 // eventOf reads the stream and the id of a request that has no parameters.
-func eventOf(r *http.Request) (stream string, id hub.ID, err error) {
-	if stream, err = plainStream(r); err != nil {
+func eventOf(w http.ResponseWriter, r *http.Request, verbs auth.Verb) (stream string, id hub.ID, err error) {
+	if stream, err = plain(w, r, verbs, auth.Stream); err != nil {
 		return "", id, err
 	}
 	id, err = hub.ParseID(chi.URLParam(r, "id"))

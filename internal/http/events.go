@@ -22,6 +22,7 @@ const (
 	formCloudEvent       // structured
 	formCloudEvents      // batched
 	formBinaryCloudEvent // in the headers
+	formRaw              // the body is the payload of one
 )
 
 // formOf tells a body's form by its headers. Content-Type comes first: a CloudEvent

@@ -15,11 +15,30 @@ type fakeReaders struct {
 }
 
 func (f *fakeReaders) Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error) {
+	if err := within(spec.Scope, spec.Streams); err != nil {
+		return nil, err
+	}
 	return f.read(ctx, spec)
 }
 
 func (f *fakeReaders) Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error) {
+	if err := within(spec.Scope, spec.Channels); err != nil {
+		return nil, err
+	}
 	return f.subscribe(ctx, spec)
+}
+
+// within is the engine's promise: it does nothing for who may not see all that is named.
+func within(scope hub.Scope, names []string) error {
+	if scope == nil {
+		return nil
+	}
+	for _, name := range names {
+		if _, err := scope.See(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // give has the engine open this reader; spec is what it is asked for.

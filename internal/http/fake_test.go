@@ -15,6 +15,7 @@ type fakeBroker struct {
 	fakeReaders
 	fakeStreams
 	fakeChannels
+	fakeTickets
 	publish     func(ctx context.Context, p hub.Publication) (hub.Published, error)
 	broadcast   func(channel string, events []hub.Event) ([]string, error)
 	ready       func() (time.Duration, error)
@@ -96,6 +97,9 @@ func (f *fakeBroker) Seek(_ context.Context, sink, stream string, to hub.Positio
 }
 
 func (f *fakeBroker) Pull(ctx context.Context, spec hub.ConsumerSpec, most int, wait time.Duration) ([]hub.Event, func(), error) {
+	if err := within(spec.Scope, spec.Streams); err != nil {
+		return nil, nil, err
+	}
 	if f.pull != nil {
 		return f.pull(ctx, spec, most, wait)
 	}

@@ -74,13 +74,13 @@ func (g *guard) cors() cors.Options {
 	opts := cors.Options{
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		AllowedHeaders: []string{
-			"Content-Type", idempotencyKey, requestIDHeader, "Last-Event-ID",
+			"Authorization", "Content-Type", idempotencyKey, requestIDHeader, "Last-Event-ID",
 			// CloudEvents' own attributes and documented extensions. The header of any
 			// other cannot be known here; the structured mode has no such headers.
 			"ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-dataschema", "ce-partitionkey",
 			"ce-traceparent", "ce-tracestate", "ce-sequence", "ce-sampledrate", "ce-dataref", "ce-expirytime", "ce-recordedtime", "ce-severitytext", "ce-severitynumber",
 		},
-		ExposedHeaders: []string{requestIDHeader, replayedHeader, "Retry-After", "Allow"},
+		ExposedHeaders: []string{requestIDHeader, replayedHeader, "Retry-After", "Allow", "WWW-Authenticate"},
 		MaxAge:         2 * 60 * 60, // in seconds; browsers keep it no longer. What comes after is checked all the same
 	}
 	if g.origins.all {

@@ -67,7 +67,7 @@ func TestOtherSitesAreRefusedOnEveryRouteBeforeAnythingIsDone(t *testing.T) {
 	t.Parallel()
 	socket := func(nethttp.ResponseWriter, *nethttp.Request, *auth.Principal) error { panic("a socket was asked") }
 	listed := origins(t, "https://app.example.com")
-	served := newEdgeWith(t, http.Options{Origins: listed})
+	served := newEdgeWith(t, http.Options{Origins: listed, Auth: opened(may(t, everything))})
 	// Without an engine whatever is asked of it panics, which is 500.
 	idle := &edge{t: t, server: http.NewServer(http.Options{Sink: socket, Reader: socket, Broadcast: socket, Origins: listed})}
 	for _, route := range append(routes(t), "GET /nowhere", "PATCH /v1/events", "OPTIONS /v1/events") {
@@ -169,7 +169,7 @@ func TestHubOnLoopbackIsAskedOnlyByNamesThatCannotBeAnotherSites(t *testing.T) {
 func TestMetricsOnAListenerOfTheirOwnAreGuardedToo(t *testing.T) {
 	t.Parallel()
 	metrics := nethttp.HandlerFunc(func(nethttp.ResponseWriter, *nethttp.Request) {})
-	e := &edge{t: t, server: http.NewMetricsServer(metrics, http.Origins{}, true, slog.New(slog.DiscardHandler))}
+	e := &edge{t: t, server: http.NewAdminServer(&http.Admin{Metrics: metrics}, http.Origins{}, true, slog.New(slog.DiscardHandler))}
 	for host, want := range map[string]int{"localhost:9090": 200, "evil.example:9090": 403} {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil)
 		r.Host = host

@@ -28,6 +28,7 @@ type edge struct {
 	socket   http.Socket // nil: it refuses
 	server   *http.Server
 	log      *syncBuffer
+	level    slog.LevelVar
 	registry *prometheus.Registry
 }
 
@@ -67,8 +68,9 @@ func newEdgeWith(t *testing.T, opts http.Options) *edge {
 		return hub.Errorf(hub.CodeUpgradeRequired, "connect with a WebSocket client")
 	}
 	opts.Broker, opts.Sink, opts.Reader, opts.Broadcast, opts.Limits = e.broker, socket, socket, socket, smallLimits
-	opts.OpenAPI, opts.AsyncAPI, opts.Metrics = []byte("openapi: 3.1.0"), []byte("asyncapi: 3.0.0"), nethttp.NotFoundHandler()
-	opts.Log, opts.Registry = slog.New(slog.NewJSONHandler(e.log, nil)), e.registry
+	opts.OpenAPI, opts.AsyncAPI = []byte("openapi: 3.1.0"), []byte("asyncapi: 3.0.0")
+	opts.Admin = &http.Admin{Metrics: nethttp.NotFoundHandler(), Level: &e.level}
+	opts.Log, opts.Registry = slog.New(slog.NewJSONHandler(e.log, &slog.HandlerOptions{Level: &e.level})), e.registry
 	e.server = http.NewServer(opts)
 	return e
 }

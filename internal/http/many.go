@@ -31,6 +31,12 @@ func (h *handler) publishMany(w http.ResponseWriter, r *http.Request) error {
 	if len(parts) > h.MaxStreams {
 		return hub.Errorf(hub.CodeInvalidRequest, "the events are for %d streams, at most %d are allowed in a request; nothing was stored", len(parts), h.MaxStreams)
 	}
+	if err := mayPublishParts(who(w), parts, len(body.events)); err != nil {
+		return err
+	}
+	if err := who(w).Account().Publish(len(body.events)); err != nil {
+		return err
+	}
 	h.publishParts(r, parts)
 	if err := outage(parts); err != nil {
 		return err

@@ -85,6 +85,9 @@ func (h *handler) observe(next http.Handler) http.Handler {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		next.ServeHTTP(rec, r)
+		if h.AccessLog != nil {
+			h.logAccess(r, rec, time.Since(began))
+		}
 		if rec.series != nil && rec.status == http.StatusCreated && !rec.hijacked {
 			rec.series.count().Inc()
 			rec.series.seconds().Observe(time.Since(began).Seconds())
@@ -147,8 +150,11 @@ type recorder struct {
 	status   int
 	hijacked bool
 	who      *auth.Principal // nil: nobody was asked for
+	ticket   hold            // by which who is known, of an event stream
 	route    string          // its pattern; "" for none
 	series   *series         // of the route's usual answer, where it is known
+
+	tokenShown bool // good or not
 }
 
 func (r *recorder) WriteHeader(status int) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -17,7 +18,7 @@ const (
 // page serves GET /v1/streams/{stream}/events. When the hub drains, what is there
 // is answered.
 func (h *handler) page(w http.ResponseWriter, r *http.Request) error {
-	stream, err := name(r, "stream")
+	stream, err := permitted(w, r, auth.Read, auth.Stream)
 	if err != nil {
 		return err
 	}
@@ -25,6 +26,7 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	spec.Scope = who(w).Scope(auth.Read, auth.Stream)
 	// Its answer may be later than others'.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + answerLimit)) // fails without a connection only
 	reader, err := h.Broker.Read(r.Context(), spec)

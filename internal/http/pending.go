@@ -3,6 +3,7 @@ package http
 import (
 	"net/http"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -24,7 +25,7 @@ type pendingEvent struct {
 
 // pending serves GET /v1/sinks/{sink}/pending.
 func (h *handler) pending(w http.ResponseWriter, r *http.Request) error {
-	sink, err := name(r, "sink")
+	sink, err := permitted(w, r, seesSink, auth.Sink)
 	if err != nil {
 		return err
 	}
@@ -36,6 +37,7 @@ func (h *handler) pending(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	events = only(events, func(e *hub.PendingEvent) string { return e.Stream }, seenStreams(who(w), sink))
 	list := make([]pendingEvent, len(events))
 	for i, event := range events {
 		list[i] = newPendingEvent(event)

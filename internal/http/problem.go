@@ -42,13 +42,29 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 		header.Set("Upgrade", "websocket")
 		header.Set("Connection", "Upgrade")
 	}
-	body, _ := json.Marshal(problem{ // of strings and numbers: cannot fail
-		Type: "urn:eventhub:problem:" + string(e.Code), Title: e.Code.Title(), Status: status,
-		Detail: e.Detail, Code: e.Code, RequestID: id, Errors: e.Faults,
-	})
+	if e.Code == hub.CodeUnauthenticated {
+		header.Set("WWW-Authenticate", challenge(w))
+	}
+	body, _ := json.Marshal(newProblem(e, id)) // of strings and numbers: cannot fail
 	header.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
+}
+
+func newProblem(e *hub.Error, id string) problem {
+	return problem{
+		Type: "urn:eventhub:problem:" + string(e.Code), Title: e.Code.Title(), Status: e.Code.Status(),
+		Detail: e.Detail, Code: e.Code, RequestID: id, Errors: e.Faults,
+	}
+}
+
+// challenge says how to show who asks (RFC 6750, §3). Only who has shown a token is told
+// that something is wrong with it.
+func challenge(w http.ResponseWriter) string {
+	if rec, ok := w.(*recorder); ok && rec.tokenShown {
+		return `Bearer realm="eventhub", error="invalid_token"`
+	}
+	return `Bearer realm="eventhub"`
 }
 
 func severity(status int) slog.Level {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -25,6 +26,10 @@ func (h *handler) publishTo(w http.ResponseWriter, r *http.Request, stream strin
 	if err := hub.CheckName("stream", stream); err != nil {
 		return err
 	}
+	limits, err := imposedOn(who(w), auth.Stream, stream)
+	if err != nil {
+		return err
+	}
 	p, err := hub.ParsePublication(r.URL.RawQuery, r.Header.Values(idempotencyKey))
 	if err != nil {
 		return err
@@ -34,12 +39,16 @@ func (h *handler) publishTo(w http.ResponseWriter, r *http.Request, stream strin
 		return err
 	}
 	p.Stream, p.Events = stream, body.events
-	return h.store(w, r, p, body)
+	return h.store(w, r, p, body, limits)
 }
 
 // publishRaw serves POST /v1/streams/{stream}/raw, whose body is the payload.
 func (h *handler) publishRaw(w http.ResponseWriter, r *http.Request) error {
 	stream, err := name(r, "stream")
+	if err != nil {
+		return err
+	}
+	limits, err := imposedOn(who(w), auth.Stream, stream)
 	if err != nil {
 		return err
 	}
@@ -55,11 +64,17 @@ func (h *handler) publishRaw(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Stream = stream
-	return h.store(w, r, p, eventsBody{events: p.Events})
+	return h.store(w, r, p, eventsBody{events: p.Events, form: formRaw}, limits)
 }
 
 // store publishes what was read from body, and answers in its form.
-func (h *handler) store(w http.ResponseWriter, r *http.Request, p hub.Publication, body eventsBody) error {
+func (h *handler) store(w http.ResponseWriter, r *http.Request, p hub.Publication, body eventsBody, limits imposed) error {
+	if err := limits.check(body); err != nil {
+		return err
+	}
+	if err := who(w).Account().Publish(len(p.Events)); err != nil {
+		return err
+	}
 	published, err := h.Broker.Publish(r.Context(), p)
 	if err != nil {
 		return body.placed(err)
@@ -86,11 +101,21 @@ func (h *handler) broadcast(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	limits, err := imposedOn(who(w), auth.Channel, channel)
+	if err != nil {
+		return err
+	}
 	if err := hub.ParseBroadcast(r.URL.RawQuery, r.Header.Values(idempotencyKey)); err != nil {
 		return err
 	}
 	body, err := h.readEvents(w, r, hub.ToChannel)
 	if err != nil {
+		return err
+	}
+	if err := limits.check(body); err != nil {
+		return err
+	}
+	if err := who(w).Account().Publish(len(body.events)); err != nil {
 		return err
 	}
 	for i := range body.events {

@@ -7,13 +7,14 @@ import (
 	"strconv"
 	"time"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
 // pull serves POST /v1/sinks/{sink}/pull. When the hub drains, or the client
 // goes, there are no events for it.
 func (h *handler) pull(w http.ResponseWriter, r *http.Request) error {
-	sink, err := name(r, "sink")
+	sink, err := permitted(w, r, auth.Consume, auth.Sink)
 	if err != nil {
 		return err
 	}
@@ -21,6 +22,7 @@ func (h *handler) pull(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	spec.Scope = who(w).SinkScope(sink)
 	body, err := h.readBody(w, r)
 	if err != nil {
 		return err

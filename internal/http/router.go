@@ -50,11 +50,24 @@ type Options struct {
 	// without TLS.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
-	Metrics  http.Handler          // of /metrics; nil: it is served elsewhere
-	OpenAPI  []byte                // of /openapi.yaml
-	AsyncAPI []byte                // of /asyncapi.yaml
-	Log      *slog.Logger          // default: discard
-	Registry prometheus.Registerer // default: a private one
+	// MaxConnections and MaxConnectionsPerAddress bound the connections of the listener,
+	// of all kinds; an IPv6 address counts by its /64. 0: no bound.
+	MaxConnections, MaxConnectionsPerAddress int
+	// HandshakesPerSecond is how many WebSockets and event streams may begin; 0: no bound.
+	HandshakesPerSecond int
+	// MaxHeaderBytes is about how large the header of a request may be; default 64 KiB.
+	MaxHeaderBytes int
+	// Limited is told what has refused something: connections, address, handshakes; nil:
+	// nobody is.
+	Limited func(limit string)
+
+	Admin    *Admin       // nil: it is served elsewhere
+	OpenAPI  []byte       // of /openapi.yaml
+	AsyncAPI []byte       // of /asyncapi.yaml
+	Log      *slog.Logger // default: discard
+	// AccessLog gets a line for each request that has ended; nil: there is none.
+	AccessLog *slog.Logger
+	Registry  prometheus.Registerer // default: a private one
 }
 
 // handler has what the endpoints share.
@@ -78,7 +91,8 @@ type entry struct {
 func newEntry(h *handler) entry {
 	routes := newRouter(h)
 	g := &guard{origins: h.Origins, local: h.Local}
-	return entry{routes, requestID(h.observe(g.handler(h.shortcut(routes), h.problem)))}
+	d := newDoor(h, routes, h.shortcut(routes))
+	return entry{routes, requestID(h.observe(g.handler(d, h.problem)))}
 }
 
 func (e entry) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.first.ServeHTTP(w, r) }
@@ -94,9 +108,10 @@ func newRouter(h *handler) chi.Router {
 	r.Get("/readyz", h.readyz)
 	r.Get("/openapi.yaml", document(h.OpenAPI))
 	r.Get("/asyncapi.yaml", document(h.AsyncAPI))
-	if h.Metrics != nil {
-		r.Method(http.MethodGet, "/metrics", h.Metrics)
+	if h.Admin != nil {
+		h.routeAdmin(r, h.Admin, h.administrators)
 	}
+	r.Post("/v1/tickets", h.handle(h.makeTicket))
 
 	r.Post("/v1/events", h.handle(watchless(h.publishMany)))
 	r.Get("/v1/broadcast/ws", h.handle(h.socket(h.Broadcast)))

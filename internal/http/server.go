@@ -22,14 +22,15 @@ const (
 	bodyLimit   = 30 * time.Second
 	answerLimit = bodyLimit + 10*time.Second // from the end of the header
 	idleLimit   = 2 * time.Minute
-	headerBytes = 64 << 10 // a cursor of 100 streams takes 24 KiB
+	headerBytes = 64 << 10 // by default: a cursor of 100 streams takes 24 KiB
 )
 
 // Server serves the API on its listeners.
 type Server struct {
 	server *http.Server
 	log    *slog.Logger
-	drain  context.CancelFunc // ends what waits, and readiness
+	drain  context.CancelFunc       // ends what waits, and readiness
+	gate   func(net.Listener) *gate // nil: everybody comes in
 }
 
 // NewServer builds the server; Run starts it.
@@ -55,6 +56,12 @@ func NewServer(opts Options) *Server {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.MaxHeaderBytes == 0 {
+		opts.MaxHeaderBytes = headerBytes
+	}
+	if opts.Limited == nil {
+		opts.Limited = func(string) {}
+	}
 	if opts.Auth == nil {
 		opts.Auth = everybody{auth.Everybody()}
 	}
@@ -63,26 +70,15 @@ func NewServer(opts Options) *Server {
 	}
 	serving, drain := context.WithCancel(context.Background())
 	h := &handler{Options: opts, serving: serving, metrics: newMetrics(opts.Registry)}
-	server := newHTTPServer(newEntry(h), opts.Log)
+	server := newHTTPServer(newEntry(h), opts.MaxHeaderBytes, opts.Log)
 	if opts.Certificate != nil {
 		secure(server, &opts)
 	}
-	return &Server{server: server, log: opts.Log, drain: drain}
+	gate := func(on net.Listener) *gate { return newGate(on, &opts) }
+	return &Server{server: server, log: opts.Log, drain: drain, gate: gate}
 }
 
-// NewMetricsServer serves /metrics and nothing else, on a listener of its own; local says
-// that it is on loopback.
-func NewMetricsServer(metrics http.Handler, origins Origins, local bool, log *slog.Logger) *Server {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
-	g := &guard{origins: origins, local: local}
-	guarded := g.handler(mux, func(w http.ResponseWriter, _ *http.Request, err error) {
-		http.Error(w, hub.AsError(err).Detail, http.StatusForbidden)
-	})
-	return &Server{server: newHTTPServer(guarded, log), log: log, drain: func() {}}
-}
-
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+func newHTTPServer(handler http.Handler, headerBytes int, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, WriteTimeout: answerLimit, IdleTimeout: idleLimit,
 		MaxHeaderBytes: headerBytes, ConnContext: withConn, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -106,7 +102,13 @@ func (s *Server) Handler() http.Handler { return s.server.Handler }
 // off.
 func (s *Server) Run(ctx context.Context, on net.Listener, limit time.Duration, drainSockets func(context.Context)) error {
 	group, ctx := errgroup.WithContext(ctx)
+	refused := func() {}
+	if s.gate != nil {
+		g := s.gate(on)
+		on, refused = g, g.refusals.Wait
+	}
 	group.Go(func() error {
+		defer refused()
 		if err := s.serve(listener{on}); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving %s: %w", on.Addr(), err)
 		}

@@ -3,6 +3,7 @@ package http
 import (
 	"net/http"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -10,12 +11,15 @@ import (
 // answer calls the events it worked for.
 func (h *handler) settle(verb hub.Verb, done string) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		sink, body, err := h.readSink(w, r)
+		sink, body, err := h.readSink(w, r, auth.Consume)
 		if err != nil {
 			return err
 		}
 		settlement, err := hub.DecodeSettlement(verb, body)
 		if err != nil {
+			return err
+		}
+		if err := who(w).MaySink(auth.Consume, sink, settlement.Stream); err != nil {
 			return err
 		}
 		settled, err := h.Broker.Settle(r.Context(), sink, settlement)

@@ -3,6 +3,7 @@ package http
 import (
 	"net/http"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -47,7 +48,7 @@ type sinkConsumer struct {
 
 // putSink serves PUT /v1/sinks/{sink}.
 func (h *handler) putSink(w http.ResponseWriter, r *http.Request) error {
-	sink, body, err := h.readSink(w, r)
+	sink, body, err := h.readSink(w, r, auth.Manage)
 	if err != nil {
 		return err
 	}
@@ -55,11 +56,14 @@ func (h *handler) putSink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := mayManage(who(w), sink, put.Streams...); err != nil {
+		return err
+	}
 	status, created, ignored, err := h.Broker.PutSink(r.Context(), sink, put)
 	if err != nil {
 		return err
 	}
-	answer := newSinkAnswer(status)
+	answer := newSinkAnswer(seenSink(who(w), status))
 	answer.Ignored = ignored
 	if created {
 		return writeJSON(w, http.StatusCreated, answer)
@@ -69,7 +73,7 @@ func (h *handler) putSink(w http.ResponseWriter, r *http.Request) error {
 
 // getSink serves GET /v1/sinks/{sink}.
 func (h *handler) getSink(w http.ResponseWriter, r *http.Request) error {
-	sink, err := plainSink(r)
+	sink, err := plain(w, r, seesSink, auth.Sink)
 	if err != nil {
 		return err
 	}
@@ -77,12 +81,12 @@ func (h *handler) getSink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, newSinkAnswer(status))
+	return writeJSON(w, http.StatusOK, newSinkAnswer(seenSink(who(w), status)))
 }
 
 // deleteSink serves DELETE /v1/sinks/{sink}.
 func (h *handler) deleteSink(w http.ResponseWriter, r *http.Request) error {
-	sink, err := plainSink(r)
+	sink, err := plain(w, r, auth.Manage, auth.Sink)
 	if err != nil {
 		return err
 	}
@@ -107,9 +111,10 @@ func (h *handler) listSinks(w http.ResponseWriter, r *http.Request) error {
 		Sink   string     `json:"sink"`
 		Config sinkConfig `json:"config"`
 	}
+	page.Sinks = only(page.Sinks, func(s *hub.SinkStatus) string { return s.Sink }, may(who(w), seesSink, auth.Sink))
 	sinks := make([]listed, len(page.Sinks))
 	for i, s := range page.Sinks {
-		sinks[i] = listed{s.Sink, newSinkConfig(s.Config)}
+		sinks[i] = listed{s.Sink, newSinkConfig(seenSink(who(w), s).Config)}
 	}
 	return writeJSON(w, http.StatusOK, struct {
 		Sinks []listed `json:"sinks"`
@@ -117,18 +122,9 @@ func (h *handler) listSinks(w http.ResponseWriter, r *http.Request) error {
 	}{sinks, page.Next})
 }
 
-// plainSink reads the sink of a request that has no parameters.
-func plainSink(r *http.Request) (string, error) {
-	sink, err := name(r, "sink")
-	if err != nil {
-		return "", err
-	}
-	return sink, hub.NoParams(r.URL.RawQuery)
-}
-
 // readSink reads the sink and the body of a request that has no parameters.
-func (h *handler) readSink(w http.ResponseWriter, r *http.Request) (sink string, body []byte, err error) {
-	if sink, err = name(r, "sink"); err != nil {
+func (h *handler) readSink(w http.ResponseWriter, r *http.Request, verbs auth.Verb) (sink string, body []byte, err error) {
+	if sink, err = permitted(w, r, verbs, auth.Sink); err != nil {
 		return "", nil, err
 	}
 	body, err = h.readJSON(w, r)

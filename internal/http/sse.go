@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -85,12 +86,15 @@ func (s *feeds) serveReader(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	reader, err := s.Broker.Read(r.Context(), spec)
-	if err != nil {
-		return err
-	}
-	s.serve(w, r, feedReader, newReaderFeed(reader, &spec))
-	return nil
+	spec.Scope = who(w).Scope(auth.Read, auth.Stream)
+	return s.connected(w, func() error {
+		reader, err := s.Broker.Read(r.Context(), spec)
+		if err != nil {
+			return err
+		}
+		s.serve(w, r, feedReader, newReaderFeed(reader, &spec))
+		return nil
+	})
 }
 
 // serveBroadcast serves GET /v1/broadcast/sse.
@@ -99,12 +103,25 @@ func (s *feeds) serveBroadcast(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sub, err := s.Broker.Subscribe(r.Context(), spec)
+	spec.Scope = who(w).Scope(auth.Subscribe, auth.Channel)
+	return s.connected(w, func() error {
+		sub, err := s.Broker.Subscribe(r.Context(), spec)
+		if err != nil {
+			return err
+		}
+		s.serve(w, r, feedBroadcast, &broadcastFeed{sub, s.messages})
+		return nil
+	})
+}
+
+// connected counts an event stream among the connections of who asks while it is served.
+func (s *feeds) connected(w http.ResponseWriter, serve func() error) error {
+	leave, err := who(w).Account().Connect()
 	if err != nil {
 		return err
 	}
-	s.serve(w, r, feedBroadcast, &broadcastFeed{sub, s.messages})
-	return nil
+	defer leave()
+	return serve()
 }
 
 // serve shows a feed until either side ends it, and closes it.
@@ -124,16 +141,20 @@ func (s *feeds) serve(w http.ResponseWriter, r *http.Request, name string, f fee
 	boundSendBuffer(r, s.SendBuffer)
 	out := &sseWriter{w: w, conn: http.NewResponseController(w), limit: s.WriteLimit, buffers: s.buffers[name]}
 	if out.write([]byte(comment)) == nil {
-		s.show(r, out, f)
+		s.show(r, out, f, newTenure(who(w), s.ticketOf(w, r)))
 	}
 }
 
 // show writes what the feed tells, a word at its end, and a comment when there
 // was nothing for a while. Whoever is sent away has been told a place first.
-func (s *feeds) show(r *http.Request, out *sseWriter, f feed) {
+func (s *feeds) show(r *http.Request, out *sseWriter, f feed, t *tenure) {
+	defer t.stop()
 	silence := time.NewTicker(heartbeat)
 	defer silence.Stop()
 	for {
+		if !s.goesOn(r, out, f, t) {
+			return
+		}
 		wrote, err := s.tell(r, out, f)
 		if err != nil {
 			return
@@ -152,11 +173,23 @@ func (s *feeds) show(r *http.Request, out *sseWriter, f feed) {
 			if out.write(f.place([]byte(comment))) != nil {
 				return
 			}
+		case <-t.due():
 		case <-s.serving.Done():
 		case <-r.Context().Done():
 			return
 		}
 	}
+}
+
+// goesOn says whether the client may have its stream for longer, and tells it what it is
+// to know of that.
+func (s *feeds) goesOn(r *http.Request, out *sseWriter, f feed, t *tenure) bool {
+	text, err := t.look(time.Now())
+	if err != nil {
+		_ = out.write(appendError(f.place(text), s.failed(r, err))) // it is the end in any case
+		return false
+	}
+	return len(text) == 0 || out.write(text) == nil
 }
 
 // tell writes at once what is there. An error ends the stream.

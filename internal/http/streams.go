@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -52,7 +53,7 @@ type streamSink struct {
 
 // putStream serves PUT /v1/streams/{stream}.
 func (h *handler) putStream(w http.ResponseWriter, r *http.Request) error {
-	stream, err := plainStream(r)
+	stream, err := plain(w, r, auth.Manage, auth.Stream)
 	if err != nil {
 		return err
 	}
@@ -68,6 +69,7 @@ func (h *handler) putStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	status = seenOf(who(w), status)
 	if created {
 		return writeJSON(w, http.StatusCreated, newStreamDetails(status))
 	}
@@ -76,7 +78,7 @@ func (h *handler) putStream(w http.ResponseWriter, r *http.Request) error {
 
 // getStream serves GET /v1/streams/{stream}.
 func (h *handler) getStream(w http.ResponseWriter, r *http.Request) error {
-	stream, err := plainStream(r)
+	stream, err := plain(w, r, seesStream, auth.Stream)
 	if err != nil {
 		return err
 	}
@@ -84,12 +86,12 @@ func (h *handler) getStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, newStreamDetails(status))
+	return writeJSON(w, http.StatusOK, newStreamDetails(seenOf(who(w), status)))
 }
 
 // deleteStream serves DELETE /v1/streams/{stream}.
 func (h *handler) deleteStream(w http.ResponseWriter, r *http.Request) error {
-	stream, err := plainStream(r)
+	stream, err := plain(w, r, auth.Manage, auth.Stream)
 	if err != nil {
 		return err
 	}
@@ -110,6 +112,7 @@ func (h *handler) listStreams(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	page.Streams = only(page.Streams, func(s *hub.StreamStatus) string { return s.Stream }, may(who(w), seesStream, auth.Stream))
 	streams := make([]streamAnswer, len(page.Streams))
 	for i, s := range page.Streams {
 		streams[i] = newStreamAnswer(s)
@@ -122,7 +125,7 @@ func (h *handler) listStreams(w http.ResponseWriter, r *http.Request) error {
 
 // prune serves POST /v1/streams/{stream}/prune.
 func (h *handler) prune(w http.ResponseWriter, r *http.Request) error {
-	stream, err := name(r, "stream")
+	stream, err := permitted(w, r, auth.Manage, auth.Stream)
 	if err != nil {
 		return err
 	}
@@ -140,16 +143,7 @@ func (h *handler) prune(w http.ResponseWriter, r *http.Request) error {
 		Events int64    `json:"events"`
 		Last   string   `json:"last_id,omitempty"`
 		OwedBy []string `json:"owed_by"`
-	}{stream, dry, pruned.Events, idText(pruned.Last), append([]string{}, pruned.Owed...)})
-}
-
-// plainStream reads the stream of a request that has no parameters.
-func plainStream(r *http.Request) (string, error) {
-	stream, err := name(r, "stream")
-	if err != nil {
-		return "", err
-	}
-	return stream, hub.NoParams(r.URL.RawQuery)
+	}{stream, dry, pruned.Events, idText(pruned.Last), only(pruned.Owed, itself, may(who(w), seesSink, auth.Sink))})
 }
 
 // newStreamDetails is a stream with its sinks.
