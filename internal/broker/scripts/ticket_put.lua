@@ -8,7 +8,7 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function at(ms) return string.format('%.0f', now + tonumber(ms)) end
-redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'principal', ARGV[1], 'origin', ARGV[2], 'expires', at(ARGV[3]), 'until', at(ARGV[4]))
+redis.call('HDEL', KEYS[1], 'place', 'used', 'left', 'turn') -- not first: after another write, a full Redis would take the ticket
 redis.call('PEXPIREAT', KEYS[1], at(ARGV[3]))
 return redis.status_reply('OK')
