@@ -116,7 +116,8 @@ func readLevel(body io.Reader) (level slog.Level, err error) {
 	}
 	switch said.Level {
 	case "debug", "info", "warn", "error":
-		return level, level.UnmarshalText([]byte(said.Level))
+		err := level.UnmarshalText([]byte(said.Level))
+		return level, err
 	}
 	return level, wrong
 }

@@ -62,13 +62,13 @@ func (f *fakeAuth) Seal(p *auth.Principal) ([]byte, error) {
 }
 
 func (f *fakeAuth) Open(sealed []byte) (*auth.Principal, error) {
-	return f.Authenticate(context.Background(), string(sealed)) //nolint:usetesting // it is a method's, not a test's
+	return f.Authenticate(context.Background(), string(sealed))
 }
 
 // may is a principal of these permissions, as in a file of keys.
 func may(t *testing.T, permissions ...string) *auth.Principal {
 	t.Helper()
-	return granted(t, time.Time{}, auth.Limits{}, permissions...)
+	return granted(t, noEnd, auth.Limits{}, permissions...)
 }
 
 func granted(t *testing.T, expires time.Time, limits auth.Limits, permissions ...string) *auth.Principal {
@@ -83,6 +83,9 @@ func granted(t *testing.T, expires time.Time, limits auth.Limits, permissions ..
 	}
 	return p
 }
+
+// noEnd is of a token that does not expire.
+var noEnd time.Time
 
 const everything = `{"allow":["publish","read","consume","subscribe","manage"],"streams":["**"],"sinks":["**"],"channels":["**"]}`
 

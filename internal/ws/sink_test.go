@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -50,19 +51,20 @@ type service struct {
 	server   *Server
 	registry *prometheus.Registry
 	url      string
+	who      *auth.Principal
 }
 
 func newService(t *testing.T, broker *fakeBroker, opts Options) *service {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	opts.MaxStreams, opts.Registry = 3, registry
-	s := &service{t: t, broker: broker, server: NewServer(broker, opts), registry: registry}
+	s := &service{t: t, broker: broker, server: NewServer(broker, opts), registry: registry, who: auth.Everybody()}
 	mux := http.NewServeMux()
 	for path, serve := range map[string]func(http.ResponseWriter, *http.Request, *auth.Principal) error{
 		"GET /v1/sinks/{sink}/ws": s.server.ServeSink, "GET /v1/readers/ws": s.server.ServeReader, "GET /v1/broadcast/ws": s.server.ServeBroadcast,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if err := serve(w, r, auth.Everybody()); err != nil {
+			if err := serve(w, r, s.who); err != nil {
 				http.Error(w, err.Error(), http.StatusTeapot)
 			}
 		})
@@ -72,6 +74,25 @@ func newService(t *testing.T, broker *fakeBroker, opts Options) *service {
 	t.Cleanup(s.server.Close)
 	s.url = listener.URL
 	return s
+}
+
+// get asks for a path without a handshake.
+func (s *service) get(path string) (status int, body string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
 }
 
 func (s *service) dial(path string) *peer {
@@ -246,7 +267,7 @@ func TestDrainStopsDeliveryAndTakesCommands(t *testing.T) {
 func TestClientsCannotMakeMetrics(t *testing.T) {
 	t.Parallel()
 	p := connect(t, "").ready()
-	kinds := []string{"ack", "nack", "extend", "credit", "pause", "resume", "add_stream", "remove_stream", "subscribe", "unsubscribe", "publish"}
+	kinds := []string{"ack", "nack", "extend", "credit", "pause", "resume", "add_stream", "remove_stream", "subscribe", "unsubscribe", "publish", "authenticate"}
 	for _, kind := range append(slices.Clone(kinds), "fly", "swim") {
 		p.send(fmt.Sprintf(`{"type":%q,"colour":"red"}`, kind))
 		p.refused(hub.CodeInvalidRequest, kind, "")
