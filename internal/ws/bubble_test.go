@@ -270,7 +270,7 @@ func someone(t *testing.T, id string, g auth.Grant, expires time.Time) *auth.Pri
 // mortal is someone who can be ended.
 func mortal(t *testing.T, id string, g auth.Grant, expires time.Time) (*auth.Principal, func(*hub.Error)) {
 	t.Helper()
-	who, end, err := auth.New(id, g, expires)
+	who, end, err := auth.Make(id, g, expires)
 	if err != nil {
 		t.Fatal(err)
 	}
