@@ -26,7 +26,7 @@ VERSION ?= dev
 NESTED := $(patsubst %/go.mod,%,$(shell find deploy test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench growth soak vuln sbom clean redis-server tools
+.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench growth soak attack vuln sbom clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ growth: ## measure what an event costs as streams, sinks, sockets, backlogs and 
 
 soak: ## see for SOAK=5m, and 2 minutes more, that a hub's memory does not grow
 	$(GO) run ./test/bench -soak $(SOAK)
+
+attack: ## have slow clients attack a hub, in a minute, and see that they are let go and cost a good client little
+	$(GO) run ./test/bench -attack
 
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities that the code reaches, unless their database (VULNDB) is out of reach
 	@.ci/vuln $(GOVULNCHECK) $(VULNDB)

@@ -42,6 +42,7 @@ type options struct {
 	rate     int            // events a second of the latency row
 	sockets  int            // most that a row opens, whatever its name says
 	growth   bool           // measure growth instead of the rows
+	attack   bool           // have slow clients attack, and see that they are let go and cost little
 	soak     time.Duration  // how long to soak instead of measuring the rows, 0 for not
 }
 
@@ -62,6 +63,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.rate, "rate", 1000, "events a second of the row latency; latency-10000 has ten times as many")
 	flags.IntVar(&o.sockets, "sockets", 10_000, "most sockets that a row opens at once; fewer than its name says are for a quick look")
 	flags.BoolVar(&o.growth, "growth", false, "instead of the rows, measure what an event costs as one thing after another grows")
+	flags.BoolVar(&o.attack, "attack", false, "instead of the rows, have 2,000 slow headers and 200 dripping sockets attack a hub, and see what they cost a good client")
 	flags.DurationVar(&o.soak, "soak", 0, "instead of the rows, soak a hub at half load for so long, and see that its memory does not grow")
 	flags.Func("run", "measure only rows that this `regexp` matches", func(text string) (err error) {
 		o.only, err = regexp.Compile(text)
@@ -108,6 +110,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	switch {
 	case opts.growth:
 		rep.Growth = measureGrowth(ctx, opts, dir, stderr)
+	case opts.attack:
+		rep.Attack = measureAttack(ctx, opts, dir, stderr)
 	case opts.soak > 0:
 		rep.Soak = measureSoak(ctx, opts, dir, stderr)
 	default:

@@ -22,6 +22,7 @@ type report struct {
 	Rows    []result  `json:"rows,omitempty"`
 	Growth  *growth   `json:"growth,omitempty"`
 	Soak    *soak     `json:"soak,omitempty"`
+	Attack  *attack   `json:"attack,omitempty"`
 }
 
 type machine struct {
@@ -85,6 +86,8 @@ func newReport(ctx context.Context, args []string) (*report, error) {
 		rep.Command = "make bench"
 	case "-growth":
 		rep.Command = "make growth"
+	case "-attack":
+		rep.Command = "make attack"
 	case "-soak 5m":
 		rep.Command = "make soak"
 	}
@@ -135,6 +138,9 @@ func (r *report) failure() error {
 	}
 	if r.Soak != nil && r.Soak.Error != "" {
 		names = append(names, "soak")
+	}
+	if r.Attack != nil && r.Attack.Error != "" {
+		names = append(names, "attack")
 	}
 	if names == nil {
 		return nil
