@@ -168,7 +168,7 @@ type decoder struct {
 // err is every fault so far, behind a word on what came of them.
 func (d *decoder) err(consequence string) error {
 	if len(d.list) > 0 && d.list[0].Pointer != "" {
-		consequence += d.list[0].Pointer + " "
+		consequence += shown(d.list[0].Pointer) + " "
 	}
 	return d.answer(consequence)
 }
@@ -395,4 +395,15 @@ func compact(value []byte) []byte {
 // pointerEscape writes a name as one token of a JSON pointer.
 func pointerEscape(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(clip(name))
+}
+
+// shown is a pointer as people read it: a client's name in it may have what speaks to
+// their terminal.
+func shown(pointer string) string {
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, pointer)
 }

@@ -12,9 +12,9 @@ import (
 func TestTokenAmongTheSubprotocolsIsNeverEchoed(t *testing.T) {
 	t.Parallel()
 	const token = "hub.bearer.secret-canary"
-	s := newService(t, everySource(), Options{})
 	for _, path := range sockets {
 		for _, offered := range [][]string{{token, "hub.v1"}, {"hub.v1", token}, {token}} {
+			s := newService(t, everySource(), Options{})
 			conn, answer, err := websocket.Dial(t.Context(), s.url+path, &websocket.DialOptions{Subprotocols: offered})
 			if err != nil {
 				t.Fatal(err)
