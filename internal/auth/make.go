@@ -3,26 +3,35 @@ package auth
 import (
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"eventhub/internal/hub"
 )
 
-// Make makes a principal that no key or token stands for, with an account of its own that
-// has the limits of the grant and no others: for tests of who is asked. It ends at
-// expires (zero: never), or when end is called, for that reason. The error says what is
-// wrong with the grant.
+// New is a principal for who knows by other means than a token who asks: for tests of
+// who is asked. It never expires where expires is zero, and nothing bounds it where
+// account is nil. The error says what is wrong with the grant.
+func New(id string, grant Grant, expires time.Time, account *Account) (*Principal, error) {
+	rules, err := grant.compile()
+	if err != nil {
+		return nil, err
+	}
+	return &Principal{id: id, rules: rules, expires: expires, account: account, life: &life{}}, nil
+}
+
+// NewAccount bounds what limits say, 0 meaning no bound. The bursts are what may come in
+// a second, of events at least so many.
+func NewAccount(limits Limits, events int) *Account {
+	return newAccount(limits, events, func(string) {})
+}
+
+// End ends a principal. The first cause counts.
+func (p *Principal) End(cause *hub.Error) { p.life.ended.CompareAndSwap(nil, cause) }
+
+// Make is New with an account of its own that has the limits of the grant and no others,
+// and with what ends it.
 func Make(id string, grant Grant, expires time.Time) (p *Principal, end func(why *hub.Error), err error) {
-	account := &Account{most: int64(grant.Limits.Connections)}
-	if most := grant.Limits.Requests; most > 0 {
-		account.requests = rate.NewLimiter(rate.Limit(most), max(1, int(most)))
-	}
-	if most := grant.Limits.Events; most > 0 {
-		account.events = rate.NewLimiter(rate.Limit(most), max(1, int(most)))
-	}
-	p, err = newPrincipal(id, grant, expires, account)
+	p, err = New(id, grant, expires, NewAccount(grant.Limits, 1))
 	if err != nil {
 		return nil, nil, err
 	}
-	return p, func(why *hub.Error) { p.ended.Store(why) }, nil
+	return p, func(why *hub.Error) { p.life.ended.Store(why) }, nil
 }
