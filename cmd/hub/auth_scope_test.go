@@ -36,7 +36,7 @@ func TestImposedTopicsCannotBeWidened(t *testing.T) {
 		if query == "&type=**" {
 			continue // events without a type match ** only
 		}
-		if got := topicsOf(h.page("orders", "from=oldest"+query).Events); got != "eu.de eu.fr" {
+		if got := topicsOf(h.page("orders", "?from=oldest"+query).Events); got != "eu.de eu.fr" {
 			t.Errorf("a page%s has the topics %q", query, got)
 		}
 	}

@@ -62,11 +62,11 @@ func (h *testHub) sse(path string, header ...string) *feed {
 }
 
 // trySSE is sse, or says how it was refused.
-func (h *testHub) trySSE(path string, header ...string) (f *feed, refusal string) {
+func (h *testHub) trySSE(path string, header ...string) (_ *feed, refusal string) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context())) // the cleanup ends it
-	f = &feed{t: h.t, messages: make(chan message, 10_000), hangUp: cancel}
-	h.t.Cleanup(func() { f.hangUp() })
+	opened := &feed{t: h.t, messages: make(chan message, 10_000), hangUp: cancel}
+	h.t.Cleanup(func() { opened.hangUp() })
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.base+path, nil)
 	if err != nil {
 		h.t.Fatal(err)
@@ -84,19 +84,19 @@ func (h *testHub) trySSE(path string, header ...string) (f *feed, refusal string
 		_ = answer.Body.Close()
 		return nil, fmt.Sprintf("%s was answered %d %s %s", path, answer.StatusCode, kind, body)
 	}
-	f.header = answer.Header
+	opened.header = answer.Header
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
-		defer close(f.messages)
-		f.ended = f.read(answer.Body)
+		defer close(opened.messages)
+		opened.ended = opened.read(answer.Body)
 		_ = answer.Body.Close()
 	}()
-	f.hangUp = func() {
+	opened.hangUp = func() {
 		cancel()
 		<-reading
 	}
-	return f, ""
+	return opened, ""
 }
 
 func (f *feed) read(body io.Reader) error {
