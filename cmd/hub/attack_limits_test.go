@@ -323,9 +323,15 @@ func TestAPrincipalsLimitsAreItsOwn(t *testing.T) {
 			t.Fatalf("%+v", f)
 		}
 	}
-	if done == 0 || refused == 0 {
+	if refused < 100 {
 		t.Errorf("of 200 commands %d were done and %d refused, at 50 in a second", done, refused)
 	}
+	eventually(t, func() string {
+		if f := s.do(`{"type":"resume"}`); f.Type != "ok" {
+			return fmt.Sprintf("a command after a while is answered %+v", f)
+		}
+		return ""
+	})
 	for _, limit := range []string{"requests", "principal", "commands"} {
 		if measured(t, boss, `hub_limited_total{limit="`+limit+`"}`) == 0 {
 			t.Errorf("nothing is counted as limited by %s", limit)
@@ -375,7 +381,9 @@ func TestWhatIsTooDeepOrTooLongIsRefusedByName(t *testing.T) {
 	nested := func(n int) string { return `{"data":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}" }
 	h.want(http.StatusCreated, "POST", "/v1/streams/orders/events", nested(19))
 	for _, n := range []int{20, 21, 100_000} {
-		if answer := h.call("POST", "/v1/streams/orders/events", nested(n)); answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer.body), "HUB_MAX_JSON_DEPTH") {
+		answer := h.call("POST", "/v1/streams/orders/events", nested(n))
+		// Beyond 10,000 encoding/json refuses it before it is known how deep it is.
+		if named := strings.Contains(string(answer.body), "HUB_MAX_JSON_DEPTH"); answer.StatusCode != http.StatusBadRequest || named != (n < 10_000) {
 			t.Errorf("%d arrays in an object: %d %.300s", n, answer.StatusCode, answer.body)
 		}
 	}

@@ -25,6 +25,7 @@ func TestRandomRequestsMakeNoSeries(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	h.via = transport
 	everyRoute(h, keys.text["boss"]) // what any client meets makes series of its own, once
+	series(boss)                     // as does who looks
 	before := series(boss)
 	var asking sync.WaitGroup
 	for worker := range 8 {
@@ -61,10 +62,12 @@ func TestRandomRequestsMakeNoSeries(t *testing.T) {
 // everyRoute asks for each route by each method, with tokens that are good and with
 // ones that are not.
 func everyRoute(h *testHub, key string) {
+	i := 0
 	for _, route := range randomRoutes {
 		for _, method := range randomMethods {
 			for _, token := range randomTokens(key) {
-				ask(h, route, method, token, "zzfirst")
+				ask(h, route, method, token, fmt.Sprintf("zz%dfirst", i))
+				i++
 			}
 		}
 	}
