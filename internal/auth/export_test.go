@@ -21,3 +21,18 @@ func (a Accounts) Len() int { return len(a.a.all) }
 
 // Sweep forgets those that count nothing.
 func (a Accounts) Sweep() { a.a.sweep() }
+
+// DecodeKeys says how many keys a file has.
+func DecodeKeys(text []byte) (int, error) {
+	entries, err := decodeKeys(text)
+	return len(entries), err
+}
+
+// DecodeSet says how many keys an issuer's answer has.
+func DecodeSet(text []byte) (int, error) {
+	all, err := decodeSet(text)
+	return len(all), err
+}
+
+// Forget has all tokens checked again.
+func (a *Authenticator) Forget() { a.cache.Purge() }

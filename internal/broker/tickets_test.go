@@ -198,6 +198,23 @@ func TestTicketHasItsTimes(t *testing.T) {
 	})
 }
 
+func TestTicketsWorkOnCluster(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, redistest.StartCluster(t, 3).URL())
+	for i := range 10 { // on whichever node
+		hash := strconv.Itoa(i)
+		keep(t, b, hash)
+		wantTurn(t, "the first use", used(t, b, hash, "/sse"), 1)
+		if held, err := b.HoldsTicket(t.Context(), hash, 1); err != nil || !held {
+			t.Errorf("the ticket is held: %t, %v", held, err)
+		}
+		if err := b.LeaveTicket(t.Context(), hash, 1); err != nil {
+			t.Error(err)
+		}
+		wantTurn(t, "after it was left", used(t, b, hash, "/sse"), 2)
+	}
+}
+
 func TestTicketsAreUnavailableWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

@@ -98,7 +98,7 @@ func (h *handler) setLevel(a *Admin) endpoint {
 			return err
 		}
 		a.Level.Set(level)
-		h.Log.Warn("the log's level was changed", slog.String("level", level.String()), slog.String("principal", who(w).ID()), slog.String("request_id", requestIDOf(r)))
+		h.Log.Warn("the log's level was changed", slog.String("level", level.String()), slog.String("principal", logged(who(w).ID())), slog.String("request_id", requestIDOf(r)))
 		return a.getLevel(w, r)
 	}
 }

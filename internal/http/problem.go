@@ -28,8 +28,8 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	status := e.Code.Status()
 	id := requestIDOf(r)
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", r.Method),
-			slog.String("path", clip(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err))
+		h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", method(r.Method)),
+			slog.String("path", logged(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err))
 	}
 	header := w.Header()
 	if e.RetryAfter > 0 {

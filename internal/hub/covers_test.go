@@ -48,6 +48,22 @@ func TestCoversKnowsTheUsualWays(t *testing.T) {
 	}
 }
 
+func FuzzCovers(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"eu.**", "eu.*.x", "eu.de.x"}, {"eu.*", "eu.d?", "eu.de"}, {"re:a.*", "ab", "ab"}, {"*", "a*", "a"}, {"**", "re:x", ""}, {"a?*", "ab", "ab"}, {"a*", "a***", "a."},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, imposed, pattern, topic string) {
+		if hub.CheckPattern(imposed) != nil || hub.CheckPattern(pattern) != nil {
+			return
+		}
+		if hub.Covers([]string{imposed}, []string{pattern}) && filter(t, pattern).Match(topic, "") && !filter(t, imposed).Match(topic, "") {
+			t.Fatalf("%q shows %q, which %q hides", pattern, topic, imposed)
+		}
+	})
+}
+
 // TestWhatIsCoveredShowsNothingThatTheImposedHide is about patterns and topics of few
 // letters, so that they meet.
 func TestWhatIsCoveredShowsNothingThatTheImposedHide(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 func TestTicketSaysHowLongItIsGood(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]time.Duration{
-		"": 30 * time.Second, " \n": 30 * time.Second, "{}": 30 * time.Second, `{"ttl":"1s"}`: time.Second, `{"ttl":"5m"}`: 5 * time.Minute,
+		"": 30 * time.Second, " ": 30 * time.Second, "{}": 30 * time.Second, `{"ttl":"1s"}`: time.Second, `{"ttl":"5m"}`: 5 * time.Minute,
 	} {
 		if ttl, err := hub.DecodeTicket([]byte(body)); err != nil || ttl != want {
 			t.Errorf("%q is %s, %v, want %s", body, ttl, err, want)
