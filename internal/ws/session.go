@@ -170,7 +170,6 @@ func (s *session) endBy(end *ending, last []byte) (first bool) {
 		s.ending = end
 	}
 	s.mu.Unlock()
-	poke(s.room)
 	s.stir()
 	return first
 }
