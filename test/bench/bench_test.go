@@ -93,6 +93,19 @@ func TestSoakIsMeasured(t *testing.T) {
 	}
 }
 
+func TestAttackIsMeasured(t *testing.T) {
+	t.Parallel()
+	var table strings.Builder
+	err := run(t.Context(), slices.Concat(quick, []string{"-attack", "-sockets", "10"}), nil, &table, io.Discard)
+	// What it costs is measured by who has the machine for it; that all are let go is not.
+	if err != nil && !strings.Contains(table.String(), "p99 grew") {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	if !strings.Contains(table.String(), "map[close 4408:10]") {
+		t.Errorf("not all dripping sockets were closed:\n%s", &table)
+	}
+}
+
 func TestBenchmarksAreDescribed(t *testing.T) {
 	text, err := os.ReadFile("../../BENCH.md")
 	if err != nil {

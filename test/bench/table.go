@@ -49,6 +49,9 @@ func (r *report) text() string {
 	if r.Soak != nil {
 		r.Soak.write(&b)
 	}
+	if r.Attack != nil {
+		b.WriteString("\n" + r.Attack.text())
+	}
 	fmt.Fprintf(&b, "\nIt took %s.\n", time.Duration(r.Took*float64(time.Second)).Round(time.Second))
 	return b.String()
 }
