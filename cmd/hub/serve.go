@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eventhub/api"
+	"eventhub/internal/auth"
 	"eventhub/internal/broker"
 	"eventhub/internal/cert"
 	"eventhub/internal/http"
@@ -27,6 +28,8 @@ import (
 var (
 	_ http.Broker = (*broker.Broker)(nil)
 	_ ws.Broker   = (*broker.Broker)(nil)
+
+	_ http.Authenticator = (*auth.Authenticator)(nil)
 )
 
 // serve wires the parts, serves until ctx ends, and takes them apart in order:
@@ -56,27 +59,37 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 	if err != nil {
 		return fmt.Errorf("starting the engine: %w", err)
 	}
-	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes, JSONDepth: cfg.MaxJSONDepth}
-	sockets := ws.NewServer(engine, ws.Options{
-		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
-		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
-	})
 	// What drains may take all but what closing needs.
 	closing := (cfg.ShutdownTimeout - cfg.DrainTimeout) / 2
 	defer func() {
-		sockets.Close()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 		defer cancel()
 		err = errors.Join(err, engine.Close(ctx))
 		log.Info("stopped")
 	}()
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("HUB_ADDR: %w", err)
+	}
+	defer listener.Close() // for a hub that does not start
+	limited := newLimited(registry)
+	authenticator, err := newAuthenticator(&cfg, onLoopback(listener), limited, log, registry)
+	if err != nil {
+		return err
+	}
+	sizes := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes, JSONDepth: cfg.MaxJSONDepth}
+	sockets := ws.NewServer(engine, ws.Options{
+		Limits: sizes, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
+		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, CommandsPerSecond: cfg.CommandsPerSecond, Auth: authenticator, Limited: limited, Log: log, Registry: registry,
+	})
+	defer sockets.Close()
 
 	admin := &http.Admin{Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}), Level: level}
 	opts := http.Options{
-		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Limits: limits, Streams: cfg.stream(),
+		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Auth: authenticator, Limits: sizes, Streams: cfg.stream(),
 		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
 		MaxConnections: cfg.MaxConnections, MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress, HandshakesPerSecond: cfg.HandshakesPerSecond, MaxHeaderBytes: cfg.MaxHeaderBytes,
-		Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
+		Limited: limited, Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.AdminAddr == "" {
 		opts.Admin = admin
@@ -92,15 +105,11 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 		}
 		opts.Certificate = certificate.Get
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
-	if err != nil {
-		return fmt.Errorf("HUB_ADDR: %w", err)
-	}
 	opts.Local = onLoopback(listener)
 	var side net.Listener
 	if cfg.AdminAddr != "" {
 		if side, err = net.Listen("tcp", cfg.AdminAddr); err != nil {
-			return errors.Join(fmt.Errorf("HUB_ADMIN_ADDR: %w", err), listener.Close())
+			return fmt.Errorf("HUB_ADMIN_ADDR: %w", err)
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -110,6 +119,10 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 			defer cancel()
 			sockets.Drain(ctx)
 		})
+	})
+	group.Go(func() error {
+		authenticator.Run(ctx)
+		return nil
 	})
 	if certificate != nil {
 		group.Go(func() error {
@@ -123,10 +136,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 		})
 	}
 	log.Info("listening", slog.String("addr", listener.Addr().String()), slog.String("hub", engine.Name()),
-		slog.String("version", version()), slog.Bool("tls", certificate != nil), slog.Bool("embedded_redis", embedded))
+		slog.String("version", version()), slog.Bool("tls", certificate != nil), slog.Bool("authentication", cfg.authenticates()), slog.Bool("embedded_redis", embedded))
 	if embedded {
 		log.Warn("embedded Redis: nothing survives a restart, and other hubs cannot join; set HUB_REDIS_URL to use a real one")
 		welcome(stdout, listener.Addr().String(), certificate != nil)
+		if cfg.authenticates() {
+			_, _ = fmt.Fprint(stdout, "Each of these wants a token, too: curl -H 'Authorization: Bearer <key or token>' …, wscat -H 'Authorization: Bearer <key or token>' …\n\n")
+		}
 	}
 	return group.Wait()
 }
