@@ -287,3 +287,23 @@ func TestCompressedBodiesAreRefused(t *testing.T) {
 }
 
 func noCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }
+
+func TestAddressesOfOneSubscriberCountAsOne(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+		{"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true},
+		{"2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{"::1", "127.0.0.1", false},
+	} {
+		at := func(ip string, port int) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: port} }
+		if same := http.Neighbourhood(at(c.one, 1)) == http.Neighbourhood(at(c.other, 2)); same != c.same {
+			t.Errorf("%s and %s count as one: %v", c.one, c.other, same)
+		}
+	}
+}

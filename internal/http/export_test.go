@@ -1,0 +1,4 @@
+package http
+
+// Neighbourhood is what counts as one address.
+var Neighbourhood = neighbourhood
