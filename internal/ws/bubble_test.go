@@ -270,9 +270,9 @@ func someone(t *testing.T, id string, g auth.Grant, expires time.Time) *auth.Pri
 // mortal is someone who can be ended.
 func mortal(t *testing.T, id string, g auth.Grant, expires time.Time) (*auth.Principal, func(*hub.Error)) {
 	t.Helper()
-	who, end, err := auth.Make(id, g, expires)
+	who, err := auth.New(id, g, expires, auth.NewAccount(g.Limits, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return who, end
+	return who, who.End
 }

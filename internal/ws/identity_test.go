@@ -281,7 +281,7 @@ func manySessions(tb testing.TB, n int) *Server {
 	tb.Helper()
 	server := NewServer(&fakeBroker{}, Options{})
 	for i := range n {
-		who, _, err := auth.Make(fmt.Sprintf("jwt:%d", i%100), allowed(), time.Now().Add(time.Hour))
+		who, err := auth.New(fmt.Sprintf("jwt:%d", i%100), allowed(), time.Now().Add(time.Hour), auth.NewAccount(auth.Limits{}, 1))
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -25,13 +25,3 @@ func NewAccount(limits Limits, events int) *Account {
 
 // End ends a principal. The first cause counts.
 func (p *Principal) End(cause *hub.Error) { p.life.ended.CompareAndSwap(nil, cause) }
-
-// Make is New with an account of its own that has the limits of the grant and no others,
-// and with what ends it.
-func Make(id string, grant Grant, expires time.Time) (p *Principal, end func(why *hub.Error), err error) {
-	p, err = New(id, grant, expires, NewAccount(grant.Limits, 1))
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, func(why *hub.Error) { p.life.ended.Store(why) }, nil
-}
