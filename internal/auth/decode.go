@@ -45,7 +45,7 @@ func decodeStrict(text []byte, v any) error {
 // them may stand for more than fits into memory.
 func toJSON(text []byte) ([]byte, error) {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
-		return trimmed, nil
+		return trimmed, onceEach(json.NewDecoder(bytes.NewReader(trimmed)))
 	}
 	if err := plainYAML(text); err != nil {
 		return nil, err
@@ -70,6 +70,30 @@ func toJSON(text []byte) ([]byte, error) {
 		return nil, errors.New("it has a value that JSON has not")
 	}
 	return converted, nil
+}
+
+// onceEach refuses a field that is there twice in one object of valid JSON, as YAML does:
+// encoding/json would take the last one, and somebody may have meant the first.
+func onceEach(decoder *json.Decoder) error {
+	opening, _ := decoder.Token()
+	if opening != json.Delim('{') && opening != json.Delim('[') {
+		return nil
+	}
+	seen := map[json.Token]bool{}
+	for decoder.More() {
+		if opening == json.Delim('{') {
+			name, _ := decoder.Token()
+			if seen[name] {
+				return fmt.Errorf("it has a field twice, the second time before byte %d", decoder.InputOffset())
+			}
+			seen[name] = true
+		}
+		if err := onceEach(decoder); err != nil {
+			return err
+		}
+	}
+	_, _ = decoder.Token() // the end
+	return nil
 }
 
 func plainYAML(text []byte) error {

@@ -272,7 +272,7 @@ func published(t *testing.T, body string, opts auth.Options, test func(t *testin
 			_ = server.Serve(listener)
 			ended <- struct{}{}
 		}()
-		opts.JWKSURL, opts.Transport = "https://issuer.example/keys", rewrite{&http.Transport{DialContext: listener.dial}}
+		opts.JWKSURL, opts.Transport = "https://issuer.example/keys?key=hunter2", rewrite{&http.Transport{DialContext: listener.dial}}
 		r := open(t, opts)
 		ctx, stop := context.WithCancel(t.Context())
 		go func() {

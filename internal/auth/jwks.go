@@ -30,6 +30,7 @@ const (
 // a new key is not refused.
 type jwks struct {
 	url    string
+	shown  string // of it, without what may be a secret
 	client *http.Client
 	ring   *ring
 	log    *slog.Logger
@@ -49,7 +50,7 @@ type jwks struct {
 
 func newJWKS(opts *Options, took func()) *jwks {
 	j := &jwks{
-		url: opts.JWKSURL, client: newClient(opts.Transport), ring: &ring{}, log: opts.Log, took: took,
+		url: opts.JWKSURL, shown: withoutQuery(opts.JWKSURL), client: newClient(opts.Transport), ring: &ring{}, log: opts.Log, took: took,
 		ask: make(chan struct{}, 1), changed: make(chan struct{}),
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hub_jwks_fetches_total", Help: "How often the issuer's keys (HUB_JWT_JWKS_URL) were asked for, by outcome.",
@@ -129,7 +130,7 @@ func (j *jwks) fetch(ctx context.Context) error {
 	j.changed = make(chan struct{})
 	j.mu.Unlock()
 	if tell {
-		j.log.Error("the issuer's keys cannot be had; those from before stay", slog.String("url", j.url), slog.Bool("had_before", loaded), slog.Any("error", err))
+		j.log.Error("the issuer's keys cannot be had; those from before stay", slog.String("url", j.shown), slog.Bool("had_before", loaded), slog.Any("error", err))
 	}
 	return err
 }

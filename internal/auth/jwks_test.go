@@ -175,6 +175,9 @@ func TestIssuerThatCannotBeReached(t *testing.T) {
 		if e := hub.AsError(err); e.Code != hub.CodeUnavailable {
 			t.Errorf("a token of a key that may be new: %v", err)
 		}
+		if strings.Contains(r.log.String(), "hunter2") {
+			t.Errorf("what may be a secret is in the log: %s", &r.log)
+		}
 		lines := strings.Count(r.log.String(), "cannot be had")
 		if lines < 10 || lines > 62 || lines > len(p.fetches()) {
 			t.Errorf("%d lines about an issuer that is away for an hour", lines)
@@ -205,16 +208,18 @@ func TestKeysAreAskedForOverRealHTTPAndNeverByARedirectionElsewhere(t *testing.T
 	t.Cleanup(elsewhere.Close)
 	here := httptest.NewServer(http.RedirectHandler(keys.URL, http.StatusFound))
 	t.Cleanup(here.Close)
-	for url, good := range map[string]bool{keys.URL: true, here.URL: true, elsewhere.URL: false} {
-		r := open(t, auth.Options{JWKSURL: url})
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for url, fault := range map[string]string{keys.URL: "", here.URL: "", elsewhere.URL: "it is redirected to http", gone.URL: "connection refused"} {
+		r := open(t, auth.Options{JWKSURL: url + "?key=hunter2"})
 		running(t, r)
 		token := sign(jwa.RS256(), rsaKey(), "one", claims(nil))
-		if good {
+		if fault == "" {
 			r.takes(token)
 			continue
 		}
 		r.refuses(token, hub.CodeUnavailable, "keys_unavailable")
-		if !strings.Contains(r.log.String(), "it is redirected to http") {
+		if !strings.Contains(r.log.String(), fault) || strings.Contains(r.log.String(), "hunter2") {
 			t.Errorf("the log says %s", &r.log)
 		}
 	}

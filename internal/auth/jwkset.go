@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
@@ -39,6 +40,12 @@ func local(u *url.URL) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// withoutQuery is what of a good URL may be logged.
+func withoutQuery(text string) string {
+	before, _, _ := strings.Cut(text, "?")
+	return before
+}
+
 // newClient follows no redirection from https to http, or from this machine elsewhere.
 func newClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
@@ -66,6 +73,10 @@ func fetchKeys(ctx context.Context, client *http.Client, from string) ([]*checkK
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	response, err := client.Do(request)
 	if err != nil {
+		var cause *url.Error // which repeats the URL
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
 		return nil, err
 	}
 	defer response.Body.Close()

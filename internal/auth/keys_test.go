@@ -123,6 +123,7 @@ func TestFaultsOfKeysNameTheKeyAndTheFieldAndShowNoSecret(t *testing.T) {
 		"endless":           {strings.Repeat(" ", 2<<20), "want a readable file: it has more than 1048576 bytes"},
 		"deep":              {"keys: " + strings.Repeat("[", 60) + strings.Repeat("]", 60), "levels"},
 		"field twice":       {"keys: []\nkeys: []\n", "it cannot be read as YAML: line 2"},
+		"JSON field twice":  {`{"keys":[{"id":"a","permissions":[{"allow":["read"],"streams":["a"],"topics":["eu"],"topics":[]}]}]}`, "it has a field twice"},
 		"two faults":        {"keys: [{id: a}, {id: b}]", "keys/0 (a): hash: want the SHA-256 of the key, in 64 hex digits; hub key new prints it; keys/1 (b): hash"},
 	} {
 		t.Run(name, func(t *testing.T) {
