@@ -171,7 +171,7 @@ func hubPrints(t *testing.T, settings []string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], args...) //nolint:gosec // the test's own program
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(append(os.Environ(), asHub+"=1"), environment(settings)...)
 	text, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

@@ -15,7 +15,6 @@ import (
 
 // matrixRow is something that a client may ask for, and what it needs.
 type matrixRow struct {
-	name    string
 	request string   // "POST /v1/streams/orders/events"
 	body    string   // of the request
 	command string   // of a socket that request opens

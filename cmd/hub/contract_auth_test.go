@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"eventhub/internal/hub"
 )
@@ -131,4 +132,30 @@ func notYet(h *testHub, key string) string {
 		return answer.Status
 	}
 	return ""
+}
+
+// authentication has the frames of a socket's token told and sent: by sockets of other
+// hubs, whose frames are those of this one.
+func (s *contractSocket) authentication(path string) {
+	s.t.Helper()
+	h, signer := tokens(s.t)
+	soon := with(claims("ann", 0, bossGrant), "exp", time.Now().Add(20*time.Second).Unix())
+	c := newContract(s.t)
+	token := &contractSocket{s.t, c.connect(s.t, h.by(signer.token(s.t, soon)), path), s.frames}
+	token.next("ready")
+	token.next("expiring")
+	token.send(`{"type":"authenticate","token":%q,"ref":1}`, signer.token(s.t, claims("ann", time.Hour, bossGrant)))
+	token.next("authenticated")
+	token.send(`{"type":"authenticate","token":%q}`, newKey())
+	token.next("error")
+	token.refused(`{"type":"authenticate"}`, `{"type":"authenticate","token":1}`, `{"type":"authenticate","token":"","ref":2}`, `{"type":"authenticate","token":"x","for":"me"}`)
+
+	keys, guarded := contractGuarded(s.t)
+	key := &contractSocket{s.t, c.connect(s.t, guarded.by(keys.text["boss"]), path), s.frames}
+	key.next("ready")
+	key.send(`{"type":"authenticate","token":%q,"ref":"key"}`, keys.text["boss"])
+	key.next("done")
+	for _, conn := range []*contractSocket{token, key} {
+		_ = conn.conn.CloseNow() // nobody would read of the drain
+	}
 }

@@ -229,6 +229,7 @@ func TestEveryFrameOfASinkIsAsDocumented(t *testing.T) {
 		`{"type":"add_stream","stream":"a","from":"now"}`, `{"type":"remove_stream","stream":"a","from":"oldest"}`)
 	s.flow(h)
 	s.publishing()
+	s.authentication("/v1/sinks/billing/ws?stream=orders&from=oldest")
 	s.losses(h, redis)
 
 	h.call("POST", "/v1/streams/orders/events", `{"data_base64":"AAE="}`)
@@ -340,6 +341,7 @@ func TestEveryFrameOfAReaderIsAsDocumented(t *testing.T) {
 		s.next("streamAdded")
 	}
 	s.publishing()
+	s.authentication("/v1/readers/ws?stream=orders")
 	s.send(`{"type":"remove_stream","stream":"refunds","ref":"r"}`)
 	s.next("streamRemoved")
 	s.refused(`{"type":"ack","ids":["1-0"]}`, `{"type":"credit","n":1}`, `{"type":"pause","n":1}`, `{"type":"resume","ref":[]}`, `{"type":"add_stream"}`,
@@ -371,6 +373,7 @@ func TestEveryFrameOfBroadcastIsAsDocumented(t *testing.T) {
 	s.event()
 	s.channels(h)
 	s.publishing()
+	s.authentication("/v1/broadcast/ws?channel=room-1&channel=room-2")
 	s.refused(`{"type":"ack","ids":["1-0"],"ref":1}`, `{"type":"pause"}`, `{"type":"subscribe"}`, `{"type":"subscribe","channels":[]}`,
 		`{"type":"subscribe","channels":"room-3"}`, `{"type":"subscribe","channels":["room-3",3]}`, `{"type":"subscribe","channels":["a~b"]}`,
 		`{"type":"subscribe","channels":null}`, `{"type":"subscribe","channel":"room-3"}`, `{"type":"subscribe","channels":["room-3"],"topic":"eu.*"}`,

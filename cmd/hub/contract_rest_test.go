@@ -213,7 +213,7 @@ func (c *contract) broadcasting(t *testing.T) {
 // connect opens a WebSocket and holds the handshake to the document.
 func (c *contract) connect(t *testing.T, h *testHub, path string) *websocket.Conn {
 	t.Helper()
-	conn, answer, err := websocket.Dial(t.Context(), h.base+path, &websocket.DialOptions{Subprotocols: []string{"hub.v1"}})
+	conn, answer, err := websocket.Dial(t.Context(), h.base+path, &websocket.DialOptions{HTTPClient: &http.Client{Transport: h.via}, Subprotocols: []string{"hub.v1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ type attack struct {
 	Attacked  []time.Duration `json:"attacked_p99_ns"`
 	Ratio     float64         `json:"ratio"` // of their medians
 
-	LastHeader time.Duration `json:"last_header_ns"` // until the last slowloris was let go
-	LastDrip   time.Duration `json:"last_drip_ns"`
+	LastHeader time.Duration  `json:"last_header_ns"` // until the last slowloris was let go
+	LastDrip   time.Duration  `json:"last_drip_ns"`
 	Ends       map[string]int `json:"ends"` // how they ended: so many by each close code, or without one
 	Error      string         `json:"error,omitempty"`
 }

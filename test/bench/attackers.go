@@ -59,7 +59,7 @@ func (a *attackers) drip(ctx context.Context, n int) error {
 			return fmt.Errorf("connecting %d dripping sockets: %w", n, err)
 		}
 		lines := bufio.NewReader(conn)
-		answer, err := http.ReadResponse(lines, nil)
+		answer, err := http.ReadResponse(lines, nil) //nolint:bodyclose // an upgrade has none
 		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
 			return fmt.Errorf("a dripping socket was not let in: %w", err)
 		}
