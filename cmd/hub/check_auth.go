@@ -22,24 +22,32 @@ func (c *config) believesTokens() bool {
 // authenticates says that who asks must say who they are.
 func (c *config) authenticates() bool { return c.APIKeysFile != "" || c.believesTokens() }
 
-// sourceSettings are the settings of the fields of auth.Options.
-var sourceSettings = map[string]string{
-	"KeysFile": "HUB_API_KEYS_FILE", "SecretFile": "HUB_JWT_SECRET_FILE", "PublicKeysFile": "HUB_JWT_KEYS_FILE", "JWKSURL": "HUB_JWT_JWKS_URL",
+// settingOf is the setting of a field of auth.Options.
+func settingOf(option string) string {
+	switch option {
+	case "KeysFile":
+		return "HUB_API_KEYS_FILE"
+	case "SecretFile":
+		return "HUB_JWT_SECRET_FILE"
+	case "PublicKeysFile":
+		return "HUB_JWT_KEYS_FILE"
+	}
+	return "HUB_JWT_JWKS_URL"
 }
 
 // authentication checks the files as they are now; what they hold is read again.
 func (c *checker) authentication() {
 	for _, fault := range auth.Check(c.cfg.sources()) {
-		c.fault(sourceSettings[fault.Option], fault.Want)
+		c.fault(settingOf(fault.Option), fault.Want)
 	}
-	const tokens = "HUB_JWT_SECRET_FILE, HUB_JWT_KEYS_FILE or HUB_JWT_JWKS_URL"
+	const sources = "HUB_JWT_SECRET_FILE, HUB_JWT_KEYS_FILE or HUB_JWT_JWKS_URL"
 	switch cfg := c.cfg; {
 	case cfg.believesTokens() && cfg.JWTIssuer == "":
-		c.fault("HUB_JWT_ISSUER", "want what the claim iss of tokens must be, as "+tokens+" is set")
+		c.fault("HUB_JWT_ISSUER", "want what the claim iss of tokens must be, as "+sources+" is set")
 	case !cfg.believesTokens() && cfg.JWTIssuer != "":
-		c.fault("HUB_JWT_ISSUER", "want what its tokens are checked by, too: "+tokens)
+		c.fault("HUB_JWT_ISSUER", "want what its tokens are checked by, too: "+sources)
 	case !cfg.believesTokens() && c.vars["HUB_JWT_AUDIENCE"] != "":
-		c.fault("HUB_JWT_AUDIENCE", "want what tokens are checked by, too: "+tokens)
+		c.fault("HUB_JWT_AUDIENCE", "want what tokens are checked by, too: "+sources)
 	}
 	if c.cfg.AllowAnonymous && c.cfg.authenticates() {
 		c.fault("HUB_ALLOW_ANONYMOUS", "want false, or neither HUB_API_KEYS_FILE nor HUB_JWT_…: with keys or tokens set, who shows none may do nothing")

@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"eventhub/internal/follow"
@@ -19,57 +17,6 @@ import (
 // maxTokens is how many tokens are remembered after they were checked: to check one takes
 // 30 to 100 µs, to find it less than one.
 const maxTokens = 10_000
-
-// Anonymous says what who shows no token may do.
-type Anonymous uint8
-
-// What who shows no token may do.
-const (
-	AnonymousNone      Anonymous = iota // nothing: everybody needs a token
-	AnonymousLimited                    // everything; each address has the limits of a principal
-	AnonymousUnlimited                  // everything, without a limit
-)
-
-// Options says who is believed. Every source may be left out.
-type Options struct {
-	KeysFile       string // API keys, YAML or JSON
-	SecretFile     string // the secret of tokens signed by HS256
-	PublicKeysFile string // PEM: the public keys of tokens
-	JWKSURL        string // where an issuer publishes its keys
-	Issuer         string // what the claim iss of tokens must be
-	Audience       string // what their claim aud must have
-
-	Anonymous Anonymous
-	Defaults  Limits // of principals that have none of their own; 0: no bound
-	Batch     int    // the largest batch of events; default 1000
-
-	// Limited is told of what a limit has refused: requests, events or principal (its
-	// connections). It is called by many goroutines. nil: nobody is told.
-	Limited   func(limit string)
-	Transport http.RoundTripper     // of JWKSURL; default: one of its own
-	Log       *slog.Logger          // default: discard
-	Registry  prometheus.Registerer // default: a private one
-}
-
-func (o *Options) setDefaults() {
-	if o.Batch == 0 {
-		o.Batch = 1000
-	}
-	if o.Limited == nil {
-		o.Limited = func(string) {}
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Registry == nil {
-		o.Registry = prometheus.NewRegistry()
-	}
-}
-
-// tokens says that tokens are believed, not only keys.
-func (o *Options) tokens() bool {
-	return o.SecretFile != "" || o.PublicKeysFile != "" || o.JWKSURL != ""
-}
 
 // Authenticator says who asks. It is safe for concurrent use.
 type Authenticator struct {
@@ -219,71 +166,6 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*Princi
 // fresh says that a token that was taken before still is.
 func (p *Principal) fresh(now time.Time) bool {
 	return now.Before(p.expires.Add(leeway)) && p.life.ended.Load() == nil
-}
-
-// verify checks a JSON Web Token: first what costs least, then its signature, and only
-// then what it grants.
-func (a *Authenticator) verify(ctx context.Context, token string) (*Principal, error) {
-	t, refused := parseToken(token)
-	if refused == nil {
-		refused = t.check(a.opts.Issuer, a.opts.Audience)
-	}
-	if refused != nil {
-		return nil, a.failures.refuse(refused.why, refused.detail)
-	}
-	by, err := a.signer(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	grant, rules, claim, refused := t.grant()
-	if refused != nil {
-		return nil, a.failures.refuse(refused.why, refused.detail)
-	}
-	subject, _ := t.claims.Subject()
-	p := a.accounts.newPrincipal("jwt:"+subject, rules, grant.Limits, by.life)
-	p.expires, p.claim = t.expires(), claim
-	return p, nil
-}
-
-// signer finds the key that has signed a token. It is one of those that are for its
-// algorithm: a secret for HS256, public keys for the others.
-func (a *Authenticator) signer(ctx context.Context, t *jsonToken) (*checkKey, error) {
-	if t.alg == symmetric {
-		if by, _ := a.secrets.verify(t); by != nil {
-			return by, nil
-		}
-		if a.opts.SecretFile == "" {
-			return nil, a.failures.refuse(wrongAlg, "this hub has no secret to check tokens of HS256 by")
-		}
-		return nil, a.failures.refuse(wrongSig, "the signature of the token is not good")
-	}
-	by, _ := a.public.verify(t)
-	if by != nil || a.jwks == nil {
-		return a.signed(by)
-	}
-	var known bool
-	if by, known = a.jwks.ring.verify(t); by != nil || known {
-		return a.signed(by)
-	}
-	ok, err := a.jwks.await(ctx, func() bool {
-		by, known = a.jwks.ring.verify(t)
-		return by != nil || known
-	})
-	switch {
-	case err != nil:
-		a.failures.total[noKeys].Inc()
-		return nil, err
-	case !ok:
-		return nil, a.failures.refuse(unknownKeyID, "no key is known that could have signed the token")
-	}
-	return a.signed(by)
-}
-
-func (a *Authenticator) signed(by *checkKey) (*checkKey, error) {
-	if by == nil {
-		return nil, a.failures.refuse(wrongSig, "the signature of the token is not good")
-	}
-	return by, nil
 }
 
 // Anonymous is who asks without a token, from an IP address; CodeUnauthenticated where a

@@ -1,5 +1,5 @@
 // Package auth says who a client is and what it may do: principals by API keys and
-// JSON Web Tokens, their permissions, and the limits of each. It knows neither HTTP
+// JSON Web Tokens, their permissions, and the limits of each. It knows neither the hub's
 // requests nor Redis; the edges ask it, and pass its scopes on to the engine.
 //
 // An API key is found by its hash in a file. A JSON Web Token is taken when its claims

@@ -90,6 +90,27 @@ func TestKeysFollowTheirFile(t *testing.T) {
 	})
 }
 
+func TestFileThatIsHalfWrittenTakesNoKeyAway(t *testing.T) {
+	t.Parallel()
+	first, _ := auth.NewKey()
+	second, _ := auth.NewKey()
+	whole := keysOf(entryOf("first", first, "a"), entryOf("second", second, "a"))
+	path := file(t, whole)
+	bubble(t, auth.Options{KeysFile: path}, func(t *testing.T, r *rig) {
+		p := r.takes(second)
+		time.Sleep(time.Second)
+		for range 10 { // looked at when half of it is there, and that is good by itself
+			write(t, path, keysOf(entryOf("first", first, "a")))
+			time.Sleep(2 * time.Second)
+			write(t, path, whole)
+			time.Sleep(2 * time.Second)
+		}
+		if r.takes(second) != p || p.Ended(time.Now()) != nil {
+			t.Error("a key was taken away")
+		}
+	})
+}
+
 func TestFaultsOfKeysNameTheKeyAndTheFieldAndShowNoSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "hub_hunter2hunter2hunter2hunter2hunter2hunter2hu"
