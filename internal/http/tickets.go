@@ -38,12 +38,14 @@ func (h *handler) makeTicket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	principal := who(w)
+	principal, now := who(w), time.Now()
+	if end := principal.Ended(now); end != nil { // whose token is taken only because clocks differ
+		return end
+	}
 	sealed, err := h.Auth.Seal(principal)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	t := hub.Ticket{Principal: sealed, Origin: r.Header.Get("Origin"), Expires: now.Add(ttl), Until: principal.Expires()}
 	if t.Until.IsZero() {
 		t.Until = now.Add(keyLimit)

@@ -18,7 +18,7 @@ type ticketAnswer struct {
 	Expires time.Time `json:"expires_at"`
 }
 
-// asked has the token "good" make a ticket.
+// askTicket has the token "good" make a ticket.
 func askTicket(t *testing.T, e *edge, body string, header ...string) ticketAnswer {
 	t.Helper()
 	a := e.call("POST", "/v1/tickets", body, append(header, "Authorization: Bearer good")...)
@@ -69,6 +69,12 @@ func TestTicketLivesNoLongerThanItsToken(t *testing.T) {
 			t.Errorf("it may come again until %s, its token is good until %s", kept.Until, end)
 		}
 	}
+}
+
+func TestTokenThatHasExpiredMakesNoTicket(t *testing.T) {
+	t.Parallel()
+	e := newEdgeWith(t, http.Options{Auth: knowing("good", granted(t, time.Now().Add(-time.Second), auth.Limits{}, everything))})
+	e.call("POST", "/v1/tickets", "", "Authorization: Bearer good").problem(hub.CodeUnauthenticated)
 }
 
 func TestSocketUsesATicketUp(t *testing.T) {
