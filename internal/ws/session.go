@@ -185,10 +185,7 @@ func (s *session) read() {
 			continue
 		}
 		s.server.metrics.command(c.kind)
-		if fault == nil {
-			fault = asFault(s.paced(c))
-		}
-		if fault != nil {
+		if fault = asFault(s.paced(c, fault)); fault != nil {
 			s.reply(errorFrame(c.ref, fault))
 		}
 		if !s.awaitRoom() {
