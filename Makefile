@@ -6,6 +6,8 @@ TESTFLAGS ?=
 # Of make model: how many seeds, and the first of them.
 SEEDS ?= 2000
 FIRST ?= 1
+# Of make fuzz and fuzz-short: how long each target runs.
+FUZZTIME ?= 20s
 # Of make soak: how long.
 SOAK ?= 5m
 
@@ -26,7 +28,7 @@ VERSION ?= dev
 NESTED := $(patsubst %/go.mod,%,$(shell find deploy test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model allocs allocs-update lint fmt bench growth soak vuln sbom clean redis-server tools
+.PHONY: help run test test-cluster model fuzz fuzz-short allocs allocs-update lint fmt bench growth soak vuln sbom clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +48,15 @@ test-cluster: redis-server tools ## run the tests of sinks, streams and readers 
 
 model: redis-server ## run SEEDS=2000 random histories of sinks against what is promised; `make test` runs 200
 	$(GO) test -race -timeout 60m $(TESTFLAGS) -run TestSinksKeepTheirPromisesWhateverHappens ./internal/broker -model.seeds=$(SEEDS) -model.first=$(FIRST)
+
+fuzz: ## run every fuzz target for FUZZTIME=20s, in about 15 minutes; the first that fails ends it
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
+
+# Names, ids, filters, frames, CloudEvents and tokens: what a stranger's text meets first.
+FUZZ_SHORT := Names ParseID Pattern Scanner ParseCommand DecodeCloudEvents DecodeBinaryCloudEvent Token Claims
+
+fuzz-short: ## run the targets of what strangers send first, in under 5 minutes; CI does
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME) $(FUZZ_SHORT)
 
 # Of limits on allocations: the tests that have them, one package at a time.
 ALLOCS := $(GO) test -race -count=1 -p 1 -timeout 10m -v -run '^TestAllocationsPerEventStayWithinTheirLimits$$' ./internal/... ./cmd/hub

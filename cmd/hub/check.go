@@ -40,6 +40,8 @@ func (c *checker) fault(name, want string) {
 		line = fmt.Sprintf("%s (not shown here, as it may hold a password): %s", name, want)
 	case strings.Contains(c.vars[name], "-----BEGIN"):
 		line = name + " (not shown here, as it may hold a key): want the path of a file, not what is in it"
+	case mayBeSecret(name, c.vars[name]):
+		line = fmt.Sprintf("%s (not shown here, as it may hold a secret): %s", name, want)
 	}
 	if _, ok := c.faults[name]; !ok {
 		c.faults[name] = line
@@ -91,6 +93,7 @@ func (c *checker) check() {
 	}
 	c.tls()
 	c.origins()
+	c.authentication()
 	c.redis()
 	c.streams()
 	if !validKeyPrefix(c.cfg.KeyPrefix) {

@@ -64,9 +64,14 @@ func TestTagsAreComplete(t *testing.T) {
 
 func TestEverySettingIsRead(t *testing.T) {
 	password, tls := writeFile(t, "hunter2\n"), pair(t)
+	keys, secretFile, publicKeys := writeFile(t, "keys: []\n"), writeFile(t, strings.Repeat("s", 32)), tls.Cert // a certificate has a public key
 	environ := []string{
 		"HUB_ADDR=:80", "HUB_ADMIN_ADDR=[::1]:9090", "HUB_ALLOWED_ORIGINS=https://a.example", "HUB_TLS_CERT=" + tls.Cert, "HUB_TLS_KEY=" + tls.Key, "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
 		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:",
+		"HUB_API_KEYS_FILE=" + keys, "HUB_JWT_SECRET_FILE=" + secretFile, "HUB_JWT_KEYS_FILE=" + publicKeys, "HUB_JWT_JWKS_URL=https://issuer.example/keys",
+		"HUB_JWT_ISSUER=https://issuer.example", "HUB_JWT_AUDIENCE=hub",
+		"HUB_MAX_CONNECTIONS=21", "HUB_MAX_CONNECTIONS_PER_ADDRESS=22", "HUB_MAX_CONNECTIONS_PER_PRINCIPAL=23", "HUB_HANDSHAKES_PER_SECOND=24",
+		"HUB_REQUESTS_PER_SECOND=25", "HUB_EVENTS_PER_SECOND=26", "HUB_COMMANDS_PER_SECOND=27", "HUB_MAX_HEADER_BYTES=4096", "HUB_MAX_JSON_DEPTH=28", "HUB_ACCESS_LOG=true",
 		"HUB_MAX_EVENT_BYTES=1000", "HUB_MAX_BATCH_EVENTS=2", "HUB_MAX_BATCH_BYTES=3000",
 		"HUB_MAX_CHANNELS_PER_SOCKET=4", "HUB_MAX_STREAMS_PER_SOCKET=5", "HUB_SINK_ACK_WAIT=6s", "HUB_SINK_PREFETCH=7",
 		`HUB_STREAMS={"orders":{"max_events":14}}`, "HUB_AUTO_CREATE=false", "HUB_STREAM_MAX_EVENTS=15", "HUB_STREAM_MAX_AGE=16h",
@@ -85,6 +90,9 @@ func TestEverySettingIsRead(t *testing.T) {
 	want := config{
 		Addr: ":80", AdminAddr: "[::1]:9090", AllowedOrigins: "https://a.example", Origins: origins, TLSCert: tls.Cert, TLSKey: tls.Key, RedisURL: "redis+cluster://bob@a:1,b:2",
 		RedisPasswordFile: password, RedisPassword: "hunter2", KeyPrefix: "shop:",
+		APIKeysFile: keys, JWTSecretFile: secretFile, JWTKeysFile: publicKeys, JWTJWKSURL: "https://issuer.example/keys",
+		JWTIssuer: "https://issuer.example", JWTAudience: "hub", MaxConnections: 21, MaxConnectionsPerAddress: 22, MaxConnectionsPerPrincipal: 23,
+		HandshakesPerSecond: 24, RequestsPerSecond: 25, EventsPerSecond: 26, CommandsPerSecond: 27, MaxHeaderBytes: 4096, MaxJSONDepth: 28, AccessLog: true,
 		MaxEventBytes: 1000, MaxBatchEvents: 2, MaxBatchBytes: 3000,
 		MaxChannelsPerSocket: 4, MaxStreamsPerSocket: 5, SinkAckWait: 6 * time.Second, SinkPrefetch: 7,
 		BroadcastQueueEvents: 8, BroadcastQueueBytes: 9000, SendBufferBytes: 4096, WriteTimeout: 10 * time.Minute, PingInterval: 11 * time.Second,
@@ -97,7 +105,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for _, s := range settings() {
-		if s.name != "HUB_REDIS_TLS_CA_FILE" && !strings.Contains(strings.Join(environ, "\n")+"\n", s.name+"=") {
+		alone := s.name == "HUB_REDIS_TLS_CA_FILE" || s.name == "HUB_ALLOW_ANONYMOUS" // which do not go with the others
+		if !alone && !strings.Contains(strings.Join(environ, "\n")+"\n", s.name+"=") {
 			t.Errorf("this test does not set %s", s.name)
 		}
 	}
@@ -158,7 +167,7 @@ func TestOutOfRangeIsNamed(t *testing.T) {
 }
 
 func TestWrongValues(t *testing.T) {
-	ca := writeFile(t, "no certificate\n")
+	ca, noKeys, strongSecret := writeFile(t, "no certificate\n"), writeFile(t, "keys: []"), writeFile(t, strings.Repeat("s", 32))
 	for _, tt := range []struct{ environ, want string }{
 		{"HUB_ADDR=:http", "HUB_ADDR="},
 		{"HUB_ADDR=:65536", "HUB_ADDR="},
@@ -166,6 +175,18 @@ func TestWrongValues(t *testing.T) {
 		{"HUB_ADMIN_ADDR=127.0.0.1:8080", "want another address than HUB_ADDR"},
 		{"HUB_ALLOWED_ORIGINS=app.example.com,null", `HUB_ALLOWED_ORIGINS="app.example.com,null": "app.example.com": want scheme://host`},
 		{"HUB_ALLOWED_ORIGINS=app.example.com,null", `; "null": want origins that can be told apart`},
+		{"HUB_API_KEYS_FILE=" + ca, `: want`},
+		{"HUB_API_KEYS_FILE=/nowhere/keys", `HUB_API_KEYS_FILE="/nowhere/keys": want a readable file: no such file`},
+		{"HUB_API_KEYS_FILE=" + writeFile(t, "keys: [{id: shop}]"), "keys/0 (shop): hash: want the SHA-256"},
+		{"HUB_API_KEYS_FILE=" + noKeys + " HUB_ALLOW_ANONYMOUS=true", "HUB_ALLOW_ANONYMOUS=\"true\": want false, or neither HUB_API_KEYS_FILE nor HUB_JWT_…"},
+		{"HUB_JWT_SECRET_FILE=" + strongSecret + " HUB_JWT_ISSUER=i HUB_ALLOW_ANONYMOUS=true", "HUB_ALLOW_ANONYMOUS="},
+		{"HUB_JWT_SECRET_FILE=" + strongSecret, `HUB_JWT_ISSUER="": want what the claim iss`},
+		{"HUB_JWT_SECRET_FILE=" + ca + " HUB_JWT_ISSUER=i", "HUB_JWT_SECRET_FILE (not shown here, as it may hold a secret): want a secret of at least 32 bytes in the file, it has 14"},
+		{"HUB_JWT_KEYS_FILE=" + ca + " HUB_JWT_ISSUER=i", "want a PEM file with at least one public key"},
+		{"HUB_JWT_JWKS_URL=http://issuer.example/keys HUB_JWT_ISSUER=i", `HUB_JWT_JWKS_URL="http://issuer.example/keys": want https://`},
+		{"HUB_JWT_ISSUER=i", "want what its tokens are checked by, too: HUB_JWT_SECRET_FILE"},
+		{"HUB_JWT_AUDIENCE=a", "want what tokens are checked by, too: HUB_JWT_SECRET_FILE"},
+		{"HUB_ALLOW_ANONYMOUS=yes", "HUB_ALLOW_ANONYMOUS="},
 		{"HUB_REDIS_URL=localhost:6379", "HUB_REDIS_URL (not shown"},
 		{"HUB_REDIS_URL=redis://", "want a host"},
 		{"HUB_REDIS_URL=redis://:6379/0", "want a host"},
@@ -245,6 +266,18 @@ func TestNoSecretIsPrinted(t *testing.T) {
 			if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprintf("%x", "s3cret")) {
 				t.Errorf("%s: the secret stands in %s", url, text)
 			}
+		}
+	}
+}
+
+func TestSecretsInPlaceOfTheirPathsAreNotPrinted(t *testing.T) {
+	for name, value := range map[string]string{
+		"HUB_JWT_SECRET_FILE": "s3cret", "HUB_API_KEYS_FILE": "hub_s3cret", "HUB_JWT_KEYS_FILE": "-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----",
+		"HUB_JWT_JWKS_URL": "https://bob:s3cret@issuer.example/keys",
+	} {
+		_, warnings, err := loadConfig([]string{name + "=" + value, "HUB_JWT_ISSUER=i"})
+		if text := fmt.Sprint(warnings, err); err == nil || strings.Contains(text, "s3cret") || !strings.Contains(text, name+" (not shown here") {
+			t.Errorf("%s=%s: %s", name, value, text)
 		}
 	}
 }

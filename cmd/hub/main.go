@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,39 +26,12 @@ func main() {
 	}
 }
 
-// errUsage is a wrong command line.
-var errUsage = errors.New("hub takes no arguments but --help and --version; its settings are environment variables")
-
 // exitCode is 2 when what was asked for is wrong, 1 when it could not be done.
 func exitCode(err error) int {
 	var config *configError
-	if errors.As(err, &config) || errors.Is(err, errUsage) {
+	var usage *usageError
+	if errors.As(err, &config) || errors.As(err, &usage) {
 		return 2
 	}
 	return 1
-}
-
-// run is the whole program: it serves until ctx ends, and returns when all is
-// closed.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
-	if len(args) > 1 {
-		switch {
-		case len(args) == 2 && (args[1] == "--help" || args[1] == "-h" || args[1] == "help"):
-			usage(stdout)
-			return nil
-		case len(args) == 2 && args[1] == "--version":
-			_, err := fmt.Fprintln(stdout, "hub", version())
-			return err
-		}
-		return errUsage
-	}
-	cfg, warnings, err := loadConfig(environ)
-	if err != nil {
-		return err
-	}
-	log := newLog(cfg, stderr)
-	for _, warning := range warnings {
-		log.Warn("the environment has a setting that means nothing", slog.String("warning", warning))
-	}
-	return serve(ctx, cfg, log, stdout)
 }

@@ -69,7 +69,7 @@ func TestOnlyAHubOnLoopbackMindsTheNameItIsAskedBy(t *testing.T) {
 		{[]string{"HUB_ALLOWED_ORIGINS=https://app.example.com"}, false},
 		{[]string{"HUB_ALLOWED_ORIGINS=https://" + name}, true},
 		{[]string{"HUB_ALLOWED_ORIGINS=*"}, true},
-		{[]string{"HUB_ADDR=0.0.0.0:0"}, true}, // behind a proxy, that is
+		{[]string{"HUB_ADDR=0.0.0.0:0", "HUB_ALLOW_ANONYMOUS=true"}, true}, // behind a proxy, that is
 	} {
 		h := startHub(t, c.settings...)
 		for _, origin := range []string{"", "https://" + name} {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eventhub/api"
+	"eventhub/internal/auth"
 	"eventhub/internal/broker"
 	"eventhub/internal/cert"
 	"eventhub/internal/http"
@@ -27,6 +28,8 @@ import (
 var (
 	_ http.Broker = (*broker.Broker)(nil)
 	_ ws.Broker   = (*broker.Broker)(nil)
+
+	_ http.Authenticator = (*auth.Authenticator)(nil)
 )
 
 // serve wires the parts, serves until ctx ends, and takes them apart in order:
@@ -48,32 +51,43 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	engine, err := broker.New(broker.Options{
 		RedisURL: redisURL, RedisPassword: string(cfg.RedisPassword), RedisCA: cfg.RedisCA, Prefix: cfg.KeyPrefix,
 		Stream: cfg.stream(), Declared: cfg.Declared, NoAutoCreate: !cfg.AutoCreate, IdempotencyWindow: cfg.IdempotencyWindow,
-		AckWait:  cfg.SinkAckWait,
-		Queue:    broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
-		TopSinks: topSinks(cfg.MetricsSinks), CountLag: embedded,
+		Durability: hub.Durability(cfg.Durability),
+		AckWait:    cfg.SinkAckWait,
+		Queue:      broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
+		TopSinks:   topSinks(cfg.MetricsSinks), CountLag: embedded,
 		Log: log, Registry: registry,
 	})
 	if err != nil {
 		return fmt.Errorf("starting the engine: %w", err)
 	}
-	limits := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes}
-	sockets := ws.NewServer(engine, ws.Options{
-		Limits: limits, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
-		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
-	})
 	// What drains may take all but what closing needs.
 	closing := (cfg.ShutdownTimeout - cfg.DrainTimeout) / 2
 	defer func() {
-		sockets.Close()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 		defer cancel()
 		err = errors.Join(err, engine.Close(ctx))
 		log.Info("stopped")
 	}()
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("HUB_ADDR: %w", err)
+	}
+	defer listener.Close() // for a hub that does not start
+	limited := newLimited(registry)
+	authenticator, err := newAuthenticator(&cfg, onLoopback(listener), limited, log, registry)
+	if err != nil {
+		return err
+	}
+	sizes := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes, JSONDepth: cfg.MaxJSONDepth}
+	sockets := ws.NewServer(engine, ws.Options{
+		Limits: sizes, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
+		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, Log: log, Registry: registry,
+	})
+	defer sockets.Close()
 
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
 	opts := http.Options{
-		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Limits: limits, Streams: cfg.stream(),
+		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Auth: authenticator, Limits: sizes, Streams: cfg.stream(),
 		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
 		Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
@@ -88,15 +102,11 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		}
 		opts.Certificate = certificate.Get
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
-	if err != nil {
-		return fmt.Errorf("HUB_ADDR: %w", err)
-	}
 	opts.Local = onLoopback(listener)
 	var side net.Listener
 	if cfg.AdminAddr != "" {
 		if side, err = net.Listen("tcp", cfg.AdminAddr); err != nil {
-			return errors.Join(fmt.Errorf("HUB_ADMIN_ADDR: %w", err), listener.Close())
+			return fmt.Errorf("HUB_ADMIN_ADDR: %w", err)
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -106,6 +116,10 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 			defer cancel()
 			sockets.Drain(ctx)
 		})
+	})
+	group.Go(func() error {
+		authenticator.Run(ctx)
+		return nil
 	})
 	if certificate != nil {
 		group.Go(func() error {
@@ -119,10 +133,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		})
 	}
 	log.Info("listening", slog.String("addr", listener.Addr().String()), slog.String("hub", engine.Name()),
-		slog.String("version", version()), slog.Bool("tls", certificate != nil), slog.Bool("embedded_redis", embedded))
+		slog.String("version", version()), slog.Bool("tls", certificate != nil), slog.Bool("authentication", cfg.authenticates()), slog.Bool("embedded_redis", embedded))
 	if embedded {
 		log.Warn("embedded Redis: nothing survives a restart, and other hubs cannot join; set HUB_REDIS_URL to use a real one")
 		welcome(stdout, listener.Addr().String(), certificate != nil)
+		if cfg.authenticates() {
+			_, _ = fmt.Fprint(stdout, "Each of these wants a token, too: curl -H 'Authorization: Bearer <key or token>' …, wscat -H 'Authorization: Bearer <key or token>' …\n\n")
+		}
 	}
 	return group.Wait()
 }

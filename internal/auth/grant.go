@@ -43,6 +43,21 @@ type Limits struct {
 	Connections int     `json:"connections,omitempty"`
 }
 
+// ParseGrant reads what is granted, as JSON, and checks it. Fields that there are not are
+// faults: what somebody meant by them may be a bound.
+func ParseGrant(text []byte) (Grant, error) {
+	g, _, err := parseGrant(text)
+	return g, err
+}
+
+func parseGrant(text []byte) (g Grant, rules []rule, err error) {
+	if err := decodeStrict(text, &g); err != nil {
+		return g, nil, err
+	}
+	rules, err = g.compile()
+	return g, rules, err
+}
+
 // rule is a permission, compiled.
 type rule struct {
 	verbs  Verb

@@ -1,11 +1,15 @@
 package auth
 
 import (
+	"encoding/json"
 	"sync/atomic"
 	"time"
 
 	"eventhub/internal/hub"
 )
+
+// anonymousID is the id of who shows no token.
+const anonymousID = "anonymous"
 
 // Principal is who asks. Its methods are safe for concurrent use. A nil Principal may
 // do nothing.
@@ -14,22 +18,35 @@ type Principal struct {
 	all     bool // it may do everything
 	rules   []rule
 	expires time.Time // zero: never
-	account *Account
 
+	owner    owner // of the account
+	limits   Limits
+	accounts *accounts // nil: nothing bounds it
+	account  *Account
+
+	life  *life           // of the key that it came by; nil: it has none
+	claim json.RawMessage // what a token grants; nil of others
+}
+
+// life is that of a key: whoever came by it ends with it. It is shared by all principals
+// of the key.
+type life struct {
+	print string // tells keys apart, also on other hubs
 	ended atomic.Pointer[hub.Error]
 }
 
-// newPrincipal fails with what is wrong with the grant.
-func newPrincipal(id string, grant Grant, expires time.Time, account *Account) (*Principal, error) {
-	rules, err := grant.compile()
-	if err != nil {
-		return nil, err
-	}
-	return &Principal{id: id, rules: rules, expires: expires, account: account}, nil
+// end ends whoever came by the key.
+func (l *life) end(code hub.Code, why string) { l.ended.Store(&hub.Error{Code: code, Detail: why}) }
+
+// newPrincipal is who may do what the rules say, by a key.
+func (a *accounts) newPrincipal(id string, rules []rule, limits Limits, by *life) *Principal {
+	p := &Principal{id: id, rules: rules, owner: owner{id: id}, limits: limits, accounts: a, life: by}
+	p.account = a.of(p.owner, limits)
+	return p
 }
 
 // Everybody is a principal that may do everything, without a limit.
-func Everybody() *Principal { return &Principal{id: "anonymous", all: true} }
+func Everybody() *Principal { return &Principal{id: anonymousID, all: true} }
 
 // ID tells principals apart, in logs and for limits: key:<id>, jwt:<subject>, anonymous.
 func (p *Principal) ID() string {
@@ -44,7 +61,10 @@ func (p *Principal) Account() *Account {
 	if p == nil {
 		return nil
 	}
-	return p.account
+	if p.account == nil || !p.account.gone.Load() {
+		return p.account
+	}
+	return p.accounts.of(p.owner, p.limits)
 }
 
 // May is nil where the principal has any of the verbs for what is named so; else an
@@ -130,7 +150,10 @@ func (p *Principal) Ended(now time.Time) *hub.Error {
 	case !p.expires.IsZero() && !now.Before(p.expires):
 		return hub.Errorf(hub.CodeUnauthenticated, "the token has expired, at %s", hub.FormatTime(p.expires))
 	}
-	return p.ended.Load()
+	if p.life == nil {
+		return nil
+	}
+	return p.life.ended.Load()
 }
 
 // scope implements hub.Scope.

@@ -35,6 +35,7 @@ func (s *sink) configure(next settings) {
 	}
 	for _, c := range s.consumers {
 		s.grant(c)
+		s.confine(c)
 	}
 }
 
@@ -46,6 +47,13 @@ func (s *sink) adopt(next settings) {
 	s.config, s.version, s.born = next.config, next.version, next.born
 	s.filter, s.delays, s.gone = filter, delaysOf(next.config.Backoff), false
 	s.known.Store(&next.config)
+}
+
+// confine ends a consumer that may not see all that the sink shows now.
+func (s *sink) confine(c *consumer) {
+	if err := c.confined.check(s.name, s.config.Topics); err != nil {
+		c.fail(err)
+	}
 }
 
 // grant tells a consumer how long its events may wait to be taken.

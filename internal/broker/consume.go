@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,10 +13,14 @@ import (
 
 // Check says whether Consume would accept spec, without changing anything.
 func (b *Broker) Check(ctx context.Context, spec hub.ConsumerSpec) error {
+	asked, _, err := b.permit(ctx, spec)
+	if err != nil {
+		return err
+	}
 	if err := b.acceptable(ctx, spec); err != nil {
 		return err
 	}
-	_, _, _, err := b.define(ctx, defineLook, spec.Sink, spec.Settings, spec.Streams, false)
+	_, _, _, err = b.define(ctx, defineLook, spec.Sink, asked, spec.Streams, false)
 	return err
 }
 
@@ -38,7 +43,9 @@ func (b *Broker) acceptable(ctx context.Context, spec hub.ConsumerSpec) error {
 // Consume attaches a consumer to a sink, which is made when it is new. What is
 // published after it has returned is delivered.
 //
-// Errors: CodeConflict when spec contradicts the stored sink, CodeUnavailable.
+// Errors: CodeForbidden for a stream that is out of spec's scope, whether there is one or
+// not, and for a sink that shows more of it than may be seen; CodeConflict when spec
+// contradicts the stored sink, CodeUnavailable.
 func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consumer, error) {
 	c, err := b.consume(ctx, spec, false)
 	if err != nil {
@@ -48,10 +55,14 @@ func (b *Broker) Consume(ctx context.Context, spec hub.ConsumerSpec) (hub.Consum
 }
 
 func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) (*consumer, error) {
+	asked, confined, err := b.permit(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
 	if err := b.acceptable(ctx, spec); err != nil {
 		return nil, err
 	}
-	stored, how, _, err := b.define(ctx, defineUse, spec.Sink, spec.Settings, spec.Streams, false)
+	stored, how, _, err := b.define(ctx, defineUse, spec.Sink, asked, spec.Streams, false)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +75,14 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	streams := spec.Streams
 	if len(streams) == 0 {
 		streams = stored.config.Streams
+	}
+	if spec.Scope != nil { // it may have been changed since permit looked
+		if confined, err = confine(spec.Scope, streams); err == nil {
+			err = confined.check(spec.Sink, stored.config.Topics)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	all := make(map[string]attached, len(streams))
 	info := hub.ConsumerInfo{Config: stored.config}
@@ -78,7 +97,7 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 		}
 	}
 	c := &consumer{
-		spec: spec, info: info, pull: pull, since: time.Now(), number: b.consumerNumber.Add(1), streams: streams,
+		spec: spec, confined: confined, info: info, pull: pull, since: time.Now(), number: b.consumerNumber.Add(1), streams: streams,
 		attachments: map[string]*attachment{}, ready: newSignal(spec.Wake),
 	}
 	s, err := b.join(c, stored)
@@ -89,6 +108,7 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	s.post(func() {
 		s.configure(stored)
 		s.add(c, all)
+		s.confine(c)
 		close(added)
 	})
 	<-added
@@ -98,11 +118,18 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 // addStream has a consumer read a further stream.
 func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string) (hub.ConsumerInfo, error) {
 	info := hub.ConsumerInfo{Config: c.info.Config}
+	confined, err := confine(c.spec.Scope, []string{stream})
+	if err != nil {
+		return info, err
+	}
 	if slices.Contains(c.Streams(), stream) {
 		if from != "" {
 			info.Ignored = []string{hub.SettingFrom}
 		}
 		return info, nil
+	}
+	if err := confined.check(c.spec.Sink, c.sink.known.Load().Topics); err != nil {
+		return info, err
 	}
 	if err := b.mustExist(ctx, stream); err != nil {
 		return info, err
@@ -112,6 +139,9 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 		return info, err
 	}
 	info.Config = stored.config
+	if err := confined.check(c.spec.Sink, stored.config.Topics); err != nil {
+		return info, err
+	}
 	a, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config, how)
 	if err != nil {
 		return info, err
@@ -129,7 +159,9 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 		c.mu.Lock()
 		c.streams = append(slices.Clone(c.streams), stream)
 		c.mu.Unlock()
+		maps.Copy(c.confined, confined)
 		c.sink.attach(c, stream, a)
+		c.sink.confine(c)
 	})
 	select {
 	case <-added:

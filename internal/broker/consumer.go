@@ -30,6 +30,7 @@ type consumer struct {
 	grace   atomic.Int64 // ns that an event may wait in queue before its lease must start anew; 0: no matter
 
 	// owned by the sink's run
+	confined    confines               // of the streams that it has read; nil where its spec has no scope
 	attachments map[string]*attachment // by stream
 	reserved    int                    // planned for reads that are under way
 	credit      int                    // that the client gave, where Prefetch is 0
@@ -127,11 +128,20 @@ func (c *consumer) AckEach(stream string, ids []hub.ID, done func(n int, err err
 	return nil
 }
 
+// checkStream says whether events of a stream may be settled: those of one that the
+// consumer reads, which its scope was asked about then, or of another that the sink has.
 func (c *consumer) checkStream(stream string) error {
 	c.mu.Lock()
 	reads := slices.Contains(c.streams, stream)
 	c.mu.Unlock()
-	if reads || slices.Contains(c.sink.streamNames(), stream) {
+	if reads {
+		return nil
+	}
+	config := c.sink.known.Load()
+	if err := maySettle(c.spec.Scope, c.spec.Sink, stream, config.Topics); err != nil {
+		return err
+	}
+	if slices.Contains(config.Streams, stream) {
 		return nil
 	}
 	return noStream(c.spec.Sink, stream)

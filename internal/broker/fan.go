@@ -35,8 +35,9 @@ type room struct {
 type member struct {
 	*subscriber
 	room  *room
-	at    int  // where it stands in room.members
-	hears bool // Redis has confirmed the channel since it came, or before
+	at    int         // where it stands in room.members
+	hears bool        // Redis has confirmed the channel since it came, or before
+	seen  *hub.Filter // what it may see of the channel; nil: everything
 }
 
 func newFan(limits QueueLimits, prefix string, live *live, m *metrics, log *slog.Logger) *fan {
@@ -89,12 +90,12 @@ func (r *room) deliver(m *hub.Message) {
 		if !member.hears {
 			continue // what it is given before it hears would not be all
 		}
-		if member.filter != nil {
+		if member.filter != nil || member.seen != nil {
 			if !labelled {
 				topic, typ = hub.Labels(m.JSON)
 				labelled = true
 			}
-			if !member.filter.Match(topic, typ) {
+			if !member.seen.Match(topic, "") || !member.filter.Match(topic, typ) {
 				continue
 			}
 		}
@@ -136,11 +137,12 @@ func (f *fan) confirmed(name string, again bool) {
 }
 
 // join has a subscriber enter the rooms of these channels. It returns those in which
-// it was not yet, and for each of them what is closed once Redis has it.
-func (f *fan) join(s *subscriber, channels []string) (fresh []string, confirmed []<-chan struct{}) {
+// it was not yet, and for each of them what is closed once Redis has it. seen is what it
+// may see of each; nil: everything.
+func (f *fan) join(s *subscriber, channels []string, seen []*hub.Filter) (fresh []string, confirmed []<-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, name := range channels {
+	for i, name := range channels {
 		if s.rooms[name] != nil {
 			continue
 		}
@@ -154,6 +156,9 @@ func (f *fan) join(s *subscriber, channels []string) (fresh []string, confirmed 
 		// members; it only notes what is wanted.
 		c := f.live.subscribe(f.prefix+name, func(again bool) { f.confirmed(name, again) })
 		m := &member{subscriber: s, room: r, at: len(r.members), hears: isClosed(c)}
+		if seen != nil {
+			m.seen = seen[i]
+		}
 		r.members = append(r.members, m)
 		s.rooms[name] = m
 		f.changed[name] = struct{}{}

@@ -50,7 +50,7 @@ func numbered(n uint64, id string) string {
 
 // enter has a subscriber join rooms that Redis confirms at once.
 func (f *fan) enter(s *subscriber, channels ...string) (fresh []string) {
-	fresh, _ = f.join(s, channels)
+	fresh, _ = f.join(s, channels, nil)
 	for _, name := range fresh {
 		f.confirmed(name, false)
 	}
@@ -132,7 +132,7 @@ func TestGapIsToldToWhoWasThere(t *testing.T) {
 	f.deliver("live:room", numbered(1, "1"))
 	f.deliver("live:room", numbered(4, "4"))
 	late := f.subscriber(nil)
-	f.join(late, []string{"room"}) // the connection has gone, and Redis has not confirmed it on the next
+	f.join(late, []string{"room"}, nil) // the connection has gone, and Redis has not confirmed it on the next
 	f.confirmed("room", true)
 	f.deliver("live:room", numbered(9, "9")) // what was before is in the gap already
 	f.deliver("live:room", numbered(10, ""))
@@ -198,7 +198,7 @@ func TestWhoDoesNotHearYetIsGivenNothing(t *testing.T) {
 	t.Parallel()
 	f := newFanRig(t)
 	s := f.subscriber(nil)
-	f.join(s, []string{"room"})
+	f.join(s, []string{"room"}, nil)
 	f.deliver("live:room", numbered(1, "1")) // of a subscription that is about to end
 	f.deliver("live:room", numbered(3, "3"))
 	f.confirmed("room", false)

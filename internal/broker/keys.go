@@ -27,6 +27,9 @@ func (k keys) request(stream, key string) string {
 	return k.prefix + "{" + stream + "}:idemreq:" + shortKey(key)
 }
 
+// confirmed is a string that expires: what is written before a replica is waited for.
+func (k keys) confirmed(stream string) string { return k.prefix + "{" + stream + "}:confirmed" }
+
 // streams is a set: the names of all streams.
 func (k keys) streams() string { return k.prefix + "streams" }
 
@@ -54,6 +57,9 @@ func (k keys) sinks() string { return k.prefix + "sinks" }
 
 // hubs is a sorted set: the live hubs by their last heartbeat, in Redis's time.
 func (k keys) hubs() string { return k.prefix + "hubs" }
+
+// ticket is a hash that expires: a ticket, by the hash of its text.
+func (k keys) ticket(hash string) string { return k.prefix + "ticket:" + hash }
 
 // ready is a key that does not exist, to see whether its node answers.
 func (k keys) ready(i int) string { return k.prefix + "ready:" + strconv.Itoa(i) }

@@ -75,14 +75,19 @@ func (rs *readers) close() {
 // Read opens a reader. What is published after it has returned is among what it
 // gives. ctx is for the opening alone; the caller closes the reader.
 //
-// Errors: CodeInvalidRequest for a cursor of other streams, CodeStreamNotFound
-// where streams must be made first, CodeUnavailable.
+// Errors: CodeForbidden for a stream that is out of spec's scope, whether there is one or
+// not; CodeInvalidRequest for a cursor of other streams, CodeStreamNotFound where streams
+// must be made first, CodeUnavailable.
 func (b *Broker) Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, error) {
+	seen, err := sights(spec.Scope, spec.Streams)
+	if err != nil {
+		return nil, err
+	}
 	filter, err := hub.NewFilter(spec.Topics, spec.Types)
 	if err != nil {
 		return nil, hub.Errorf(hub.CodeInvalidRequest, "%v", err)
 	}
-	r := &reader{readers: b.readers, filter: filter, ready: newSignal(spec.Wake)}
+	r := &reader{readers: b.readers, filter: filter, scope: spec.Scope, ready: newSignal(spec.Wake)}
 	spots, errs := make([]*spot, len(spec.Streams)), make([]error, len(spec.Streams))
 	var finding sync.WaitGroup
 	for i, stream := range spec.Streams {
@@ -97,7 +102,10 @@ func (b *Broker) Read(ctx context.Context, spec hub.ReaderSpec) (hub.Reader, err
 	if err := b.readers.enter(r); err != nil {
 		return nil, err
 	}
-	for _, s := range spots {
+	for i, s := range spots {
+		if seen != nil {
+			s.seen = seen[i]
+		}
 		if _, err := r.add(s); err != nil {
 			r.Close()
 			return nil, err

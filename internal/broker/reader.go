@@ -13,6 +13,7 @@ import (
 type reader struct {
 	readers *readers
 	filter  *hub.Filter
+	scope   hub.Scope // nil: it may see everything
 
 	ready signal // Take may have something to tell
 
@@ -111,6 +112,10 @@ func (r *reader) gather(k *taking) {
 func (r *reader) Ready() <-chan struct{} { return r.ready.c }
 
 func (r *reader) AddStream(ctx context.Context, stream string, from hub.Position) (ignored bool, err error) {
+	seen, err := sight(r.scope, stream)
+	if err != nil {
+		return false, err
+	}
 	if slices.Contains(r.Streams(), stream) {
 		return true, nil
 	}
@@ -118,6 +123,7 @@ func (r *reader) AddStream(ctx context.Context, stream string, from hub.Position
 	if err != nil {
 		return false, err
 	}
+	s.seen = seen
 	return r.add(s)
 }
 

@@ -22,6 +22,10 @@ var (
 	stretchScript   = load("stretch")
 	touchScript     = load("touch")
 
+	ticketPutScript   = load("ticket_put")
+	ticketTakeScript  = load("ticket_take")
+	ticketLeaveScript = load("ticket_leave")
+
 	// Those of a stream, with the keys that stream.lua names.
 	addScript         = load("ids", "stream", "add")
 	deleteEventScript = load("ids", "stream", "delete_event")

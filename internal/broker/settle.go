@@ -71,13 +71,21 @@ func (a *attachment) upTo(last hub.ID) []hub.ID {
 // Settle acks, nacks or extends events of a sink, whichever hub or transport
 // delivered them.
 //
-// Errors: CodeSinkNotFound, CodeStreamNotFound (the sink does not read it),
+// Errors: CodeForbidden for a stream that is out of the settlement's scope, or a sink that
+// shows more of it than may be seen; CodeSinkNotFound, CodeStreamNotFound (the sink does not read it),
 // CodeUnavailable, CodeUnconfirmed (then it may have been done; doing it again is
 // harmless).
 func (b *Broker) Settle(ctx context.Context, sink string, settlement hub.Settlement) (hub.Settled, error) {
 	settlement.Receipts = unique(settlement.Receipts)
+	confined, err := confine(settlement.Scope, []string{settlement.Stream})
+	if err != nil {
+		return hub.Settled{}, err
+	}
 	stored, err := b.streamOf(ctx, sink, settlement.Stream)
 	if err != nil {
+		return hub.Settled{}, err
+	}
+	if err := confined.check(sink, stored.config.Topics); err != nil {
 		return hub.Settled{}, err
 	}
 	switch {

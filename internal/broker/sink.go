@@ -128,9 +128,6 @@ func (s *sink) poke() { wake(s.wake) }
 // log is the stream itself.
 func (st *sinkStream) log() string { return st.keys[0] }
 
-// streamNames are those that the sink is attached to.
-func (s *sink) streamNames() []string { return s.known.Load().Streams }
-
 // grace is how much longer than ack_wait a lease may last: what is handed over
 // later than this after it was read is stamped anew, so that no lease ends early.
 func (s *sink) grace() time.Duration { return graceOf(s.config) }

@@ -11,6 +11,7 @@ import (
 type spot struct {
 	stream string
 	tail   *tail
+	seen   *hub.Filter // what its reader may see of the stream; nil: everything
 
 	after hub.ID    // everything wanted comes after it
 	born  string    // the generation that after is of; "" where there was no stream
@@ -170,7 +171,7 @@ func (s *spot) consume(items []item, upto hub.ID, k *taking) {
 			continue
 		}
 		k.scanned++
-		if k.reader.filter.Match(it.topic, it.typ) {
+		if s.seen.Match(it.topic, "") && k.reader.filter.Match(it.topic, it.typ) {
 			k.reading.Events = append(k.reading.Events, it.event)
 			k.bytes += len(it.event.JSON)
 			s.taken = true

@@ -14,6 +14,7 @@ import (
 type subscriber struct {
 	fan    *fan
 	filter *hub.Filter // nil: everything
+	scope  hub.Scope   // nil: it may see everything
 	drops  bool        // what is too much for it is dropped, and it goes on
 
 	rooms map[string]*member // protected by fan.mu
@@ -29,9 +30,11 @@ var _ hub.Subscription = (*subscriber)(nil)
 
 // Subscribe subscribes to broadcast channels. What is published after it has
 // returned is delivered.
+//
+// Errors: CodeForbidden for a channel that is out of spec's scope, CodeUnavailable.
 func (b *Broker) Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Subscription, error) {
 	s := &subscriber{
-		fan: b.fan, drops: spec.Slow == hub.SlowDrop,
+		fan: b.fan, scope: spec.Scope, drops: spec.Slow == hub.SlowDrop,
 		rooms: make(map[string]*member, len(spec.Channels)), ready: newSignal(spec.Wake),
 	}
 	if len(spec.Topics)+len(spec.Types) > 0 {
@@ -47,7 +50,11 @@ func (b *Broker) Subscribe(ctx context.Context, spec hub.BroadcastSpec) (hub.Sub
 }
 
 func (s *subscriber) Subscribe(ctx context.Context, channels []string) error {
-	fresh, confirmed := s.fan.join(s, channels)
+	seen, err := sights(s.scope, channels)
+	if err != nil {
+		return err
+	}
+	fresh, confirmed := s.fan.join(s, channels, seen)
 	timer := time.NewTimer(answerTimeout)
 	defer timer.Stop()
 	for _, c := range confirmed {

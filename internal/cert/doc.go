@@ -1,12 +1,7 @@
 // Package cert is the certificate that the hub's listener shows: read from two PEM
 // files, and read again when they have changed.
 //
-// The files are polled and compared by content. What tells of changes (inotify) follows
-// no symbolic links, and Kubernetes replaces a link to the directory of both files;
-// well-kept software has come back from it to polling (controller-runtime's certwatcher,
-// Kestrel, and certinel's advice). Times and sizes are not compared, as two certificates
-// often have the same size, and links may keep a time. To read some KiB each 2 s costs
-// nothing that can be measured.
+// Its files are followed as internal/follow says.
 //
 // Invariants:
 //   - A pair is shown only after its key was found to be the certificate's. What is not

@@ -1,21 +1,15 @@
 package cert
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
-)
 
-// fileBytes bounds a file: a long chain has 20 KiB.
-const fileBytes = 1 << 20
+	"eventhub/internal/follow"
+)
 
 // FileError is what is wrong with one of the two files. It shows nothing of a key.
 type FileError struct {
@@ -43,20 +37,14 @@ func Check(certFile, keyFile string) error {
 	return err
 }
 
-// digest tells contents of the files apart, be they good or not.
-type digest [sha256.Size]byte
-
 // load reads two files; the error is a *FileError.
-func load(certFile, keyFile string) (*pair, digest, error) {
-	certPEM, certErr := read(certFile)
-	keyPEM, keyErr := read(keyFile)
-	hash := sha256.New()
-	for _, part := range [][]byte{certPEM, keyPEM} {
-		sum := sha256.Sum256(part)
-		hash.Write(sum[:])
-	}
-	_, _ = fmt.Fprint(hash, certErr, keyErr)
-	state := digest(hash.Sum(nil))
+func load(certFile, keyFile string) (*pair, follow.State, error) {
+	certPEM, certErr := follow.Read(certFile)
+	keyPEM, keyErr := follow.Read(keyFile)
+	sum := follow.NewSum()
+	sum.Add(certPEM, certErr)
+	sum.Add(keyPEM, keyErr)
+	state := sum.State()
 	switch {
 	case certErr != nil:
 		return nil, state, &FileError{Want: "want a readable file: " + certErr.Error()}
@@ -65,31 +53,6 @@ func load(certFile, keyFile string) (*pair, digest, error) {
 	}
 	p, err := parse(certPEM, keyPEM)
 	return p, state, err
-}
-
-func read(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, fileBytes+1))
-	if err != nil {
-		return nil, reason(err)
-	}
-	if len(content) > fileBytes {
-		return nil, fmt.Errorf("it has more than %d bytes", fileBytes)
-	}
-	return content, nil
-}
-
-// reason leaves the path out, which is said elsewhere.
-func reason(err error) error {
-	var cause *fs.PathError
-	if errors.As(err, &cause) {
-		return cause.Err
-	}
-	return err
 }
 
 // parse has words of its own for what is wrong with a key: crypto/tls repeats the names

@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-)
 
-// interval is how often the files are looked at: a new certificate is shown within
-// twice that.
-const interval = 2 * time.Second
+	"eventhub/internal/follow"
+)
 
 // Options says what a Source is of. The files are needed.
 type Options struct {
@@ -25,13 +23,9 @@ type Options struct {
 // Source is a certificate that follows its files.
 type Source struct {
 	opts  Options
+	files follow.Files[*pair]
 	shown atomic.Pointer[pair]
 	ends  prometheus.Gauge
-
-	// Owned by Run.
-	good    digest // the files when what is shown was read
-	seen    digest // the files at the last look
-	refused digest // the files that were complained of last; zero: they are good now
 }
 
 // Open reads the files; an error is a *FileError. Run follows them.
@@ -42,14 +36,15 @@ func Open(opts Options) (*Source, error) {
 	if opts.Registry == nil {
 		opts.Registry = prometheus.NewRegistry()
 	}
-	first, state, err := load(opts.CertFile, opts.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{opts: opts, good: state, seen: state, ends: prometheus.NewGauge(prometheus.GaugeOpts{
+	s := &Source{opts: opts, ends: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hub_tls_certificate_expiration_timestamp_seconds",
 		Help: "When the listener's certificate ends, or the first one of its chain, in Unix time.",
 	})}
+	s.files = follow.Files[*pair]{Load: func() (*pair, follow.State, error) { return load(opts.CertFile, opts.KeyFile) }, Use: s.replace, Refuse: s.refuse}
+	first, err := s.files.Open()
+	if err != nil {
+		return nil, err
+	}
 	opts.Registry.MustRegister(s.ends)
 	s.show(first)
 	return s, nil
@@ -60,38 +55,17 @@ func (s *Source) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return &s.shown.Load().Certificate, nil
 }
 
-// Run follows the files until ctx ends.
-func (s *Source) Run(ctx context.Context) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			s.look()
-		}
-	}
+// Run follows the files until ctx ends: a new certificate is shown within 4 s.
+func (s *Source) Run(ctx context.Context) { s.files.Run(ctx) }
+
+func (s *Source) replace(next *pair) {
+	s.opts.Log.Info("the TLS certificate was replaced", slog.String("file", s.opts.CertFile), slog.Time("expires", next.ends))
+	s.show(next)
 }
 
-// look takes over what is good at once. What is not has until the next look, as who
-// writes two files one after the other is not done in between.
-func (s *Source) look() {
-	next, state, err := load(s.opts.CertFile, s.opts.KeyFile)
-	settled := state == s.seen
-	s.seen = state
-	switch {
-	case state == s.good:
-		s.refused = digest{}
-	case err == nil:
-		s.good, s.refused = state, digest{}
-		s.opts.Log.Info("the TLS certificate was replaced", slog.String("file", s.opts.CertFile), slog.Time("expires", next.ends))
-		s.show(next)
-	case settled && state != s.refused:
-		s.refused = state
-		s.opts.Log.Error("the TLS files have changed and are not good; the certificate from before stays", slog.String("cert", s.opts.CertFile),
-			slog.String("key", s.opts.KeyFile), slog.Time("expires", s.shown.Load().ends), slog.Any("error", err))
-	}
+func (s *Source) refuse(err error) {
+	s.opts.Log.Error("the TLS files have changed and are not good; the certificate from before stays", slog.String("cert", s.opts.CertFile),
+		slog.String("key", s.opts.KeyFile), slog.Time("expires", s.shown.Load().ends), slog.Any("error", err))
 }
 
 // show has the next handshakes get a pair. Clients refuse one that is over, but

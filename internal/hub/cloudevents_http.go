@@ -32,7 +32,7 @@ func DecodeBinaryCloudEvent(header map[string][]string, body []byte, lim Limits)
 	}
 	switch e := &c.event; {
 	case len(body) == 0:
-	case isJSON(e.ContentType), e.ContentType == "" && checkJSON(body) == "":
+	case isJSON(e.ContentType), e.ContentType == "" && checkJSON(body, anyDepth) == "":
 		c.hasJSON = true
 		d.json(e, body)
 	default:

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,10 +18,13 @@ type Limits struct {
 	EventBytes  int // data of one event: the JSON value, or the decoded payload
 	BatchEvents int // events of one request
 	BatchBytes  int // bytes of one request
+	JSONDepth   int // objects and arrays in one another, of a body or the events of a frame; 0: the default
 }
 
 // DefaultLimits are the documented defaults.
-var DefaultLimits = Limits{EventBytes: 1 << 20, BatchEvents: 1000, BatchBytes: 8 << 20}
+var DefaultLimits = Limits{EventBytes: 1 << 20, BatchEvents: 1000, BatchBytes: 8 << 20, JSONDepth: 100}
+
+func (l Limits) depth() int { return cmp.Or(l.JSONDepth, DefaultLimits.JSONDepth) }
 
 // maxHeaderBytes bounds the headers of one event, as JSON: they are for trace
 // ids and the like, the payload belongs into data.
@@ -106,8 +110,8 @@ func checkBody(body []byte, lim Limits) error {
 	if len(body) > lim.BatchBytes {
 		return TooLargeBody(lim)
 	}
-	if err := CheckJSON(body); err != nil {
-		return err
+	if reason := checkJSON(body, lim.depth()); reason != "" {
+		return Errorf(CodeInvalidRequest, "the body %s", reason)
 	}
 	return nil
 }
@@ -117,20 +121,31 @@ func TooLargeBody(lim Limits) *Error {
 	return Errorf(CodePayloadTooLarge, "the request is larger than %d bytes (HUB_MAX_BATCH_BYTES)", lim.BatchBytes)
 }
 
-// CheckJSON makes sure that body is one JSON value in valid UTF-8.
+// CheckJSON makes sure that body is one JSON value in valid UTF-8. How deep it is nested
+// is looked at where it may be: in what is published.
 func CheckJSON(body []byte) *Error {
-	if reason := checkJSON(body); reason != "" {
+	if reason := checkJSON(body, anyDepth); reason != "" {
 		return Errorf(CodeInvalidRequest, "the body %s", reason)
 	}
 	return nil
 }
 
-// checkJSON says why body is not one JSON value in valid UTF-8, or "".
-func checkJSON(body []byte) string {
+// anyDepth is as deep as encoding/json goes.
+const anyDepth = 10_000
+
+// checkJSON says why body is not one JSON value in valid UTF-8, with at most so many
+// objects and arrays in one another, or "".
+func checkJSON(body []byte, depth int) string {
 	if !utf8.Valid(body) {
 		return "is not valid UTF-8 (binary payloads go into data_base64)"
 	}
-	if plainJSON(body) || json.Valid(body) {
+	if plainJSON(body, depth) {
+		return ""
+	}
+	if json.Valid(body) {
+		if n := nesting(body); n > depth {
+			return fmt.Sprintf("has %d objects and arrays in one another, at most %d are allowed (HUB_MAX_JSON_DEPTH)", n, depth)
+		}
 		return ""
 	}
 	var syntax *json.SyntaxError
@@ -153,7 +168,7 @@ type decoder struct {
 // err is every fault so far, behind a word on what came of them.
 func (d *decoder) err(consequence string) error {
 	if len(d.list) > 0 && d.list[0].Pointer != "" {
-		consequence += d.list[0].Pointer + " "
+		consequence += shown(d.list[0].Pointer) + " "
 	}
 	return d.answer(consequence)
 }
@@ -380,4 +395,15 @@ func compact(value []byte) []byte {
 // pointerEscape writes a name as one token of a JSON pointer.
 func pointerEscape(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(clip(name))
+}
+
+// shown is a pointer as people read it: a client's name in it may have what speaks to
+// their terminal.
+func shown(pointer string) string {
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, pointer)
 }

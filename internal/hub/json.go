@@ -95,6 +95,23 @@ func scanString(b []byte, i int) int {
 	return i + 1
 }
 
+// nesting is how many objects and arrays of valid JSON are in one another at most.
+func nesting(b []byte) int {
+	depth, most := 0, 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i = scanString(b, i) - 1
+		case '{', '[':
+			depth++
+			most = max(most, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return most
+}
+
 func skipSpace(b []byte, i int) int {
 	for i < len(b) {
 		switch b[i] {

@@ -17,7 +17,9 @@ func ParseNamePage(query string, most int) (prefix string, limit int, after stri
 	})
 	p.whole("limit", &limit, 1, most)
 	p.single("cursor", func(value string) error {
-		after = value
+		if after = value; value != "" && !validName(value) {
+			return fmt.Errorf("%q is none that a list gave", clip(value))
+		}
 		return nil
 	})
 	return prefix, limit, after, p.err()

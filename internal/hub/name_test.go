@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"eventhub/internal/hub"
 )
@@ -26,6 +28,25 @@ func TestNamesFollowTheDocumentedRule(t *testing.T) {
 			t.Errorf("%q is answered %v, want %s that says it is about a stream", name, err, hub.CodeInvalidName)
 		}
 	}
+}
+
+func FuzzNames(f *testing.F) {
+	for _, seed := range []string{"orders", "A.b_c:d-9", "a\n", "-a", "ä", "{a}", strings.Repeat("x", 129)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		err := hub.CheckName("channel", text)
+		if want := documentedName.MatchString(text); (err == nil) != want {
+			t.Fatalf("%q: allowed is %t, want %t", text, err == nil, want)
+		}
+		if err != nil && (err.Detail == "" || strings.ContainsFunc(err.Detail, unicode.IsControl)) {
+			t.Fatalf("%q is answered %q", text, err.Detail)
+		}
+		err = hub.CheckLabel("topic", text)
+		if want := len(text) <= 256 && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl); (err == nil) != want {
+			t.Fatalf("%q as a label: allowed is %t, want %t", text, err == nil, want)
+		}
+	})
 }
 
 func TestLabelsAreShortTextWithoutControlCharacters(t *testing.T) {

@@ -24,7 +24,7 @@ func (to Target) DecodeLines(body []byte, lim Limits) ([]Event, error) {
 		if d.seen++; d.seen > lim.BatchEvents || d.full() {
 			continue
 		}
-		if reason := checkJSON(line); reason != "" {
+		if reason := checkJSON(line, lim.depth()); reason != "" {
 			d.fault(at, "on line %d %s", number, reason)
 			continue
 		}

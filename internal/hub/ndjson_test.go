@@ -101,6 +101,7 @@ func FuzzDecodeLines(f *testing.F) {
 		}
 		same := lim
 		same.BatchBytes = max(lim.BatchBytes, len(array))
+		same.JSONDepth = hub.DefaultLimits.JSONDepth + 1
 		want, _, arrayErr := hub.ToStream.Decode(array, same)
 		if len(body) <= lim.BatchBytes && (err == nil) != (arrayErr == nil) || err == nil && len(events) != len(want) {
 			t.Fatalf("%q: %d events (%v), the array has %d (%v)", body, len(events), err, len(want), arrayErr)

@@ -1,5 +1,7 @@
 package hub
 
+import "fmt"
+
 // defaultPage is how much of a list is answered when the caller does not say.
 const defaultPage = 100
 
@@ -13,6 +15,9 @@ func ParsePage(query string, most int, known ...string) (limit int, cursor strin
 	p.whole("limit", &limit, 1, most)
 	p.single("cursor", func(value string) error {
 		cursor = value
+		if reason := checkLabel(value); reason != "" {
+			return fmt.Errorf("it %s", reason)
+		}
 		return nil
 	})
 	return limit, cursor, p.err()

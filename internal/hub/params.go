@@ -24,7 +24,7 @@ func (p *params) has(name string) bool { return len(p.query[name]) > 0 }
 
 func (p *params) err() error {
 	if len(p.list) > 0 && p.list[0].Pointer != "?" {
-		return p.answer(p.list[0].Pointer[1:] + ": ")
+		return p.answer(shown(p.list[0].Pointer[1:]) + ": ")
 	}
 	return p.answer("")
 }

@@ -77,12 +77,16 @@ func CheckPattern(p string) error {
 	return nil
 }
 
+// classRunes are as much work and memory as a state: a class of characters such as \pL
+// has hundreds of ranges, of two each, and a text of 256 bytes has room for 80 such.
+const classRunes = 8
+
 // cost is about the number of states of a regular expression's automaton.
 // syntax.Parse bounds it to some millions.
 func cost(re *syntax.Regexp) int {
 	n := 1 + len(re.Rune)
 	if re.Op == syntax.OpCharClass {
-		n = 1
+		n = max(1, len(re.Rune)/classRunes)
 	}
 	for _, sub := range re.Sub {
 		n += cost(sub)
@@ -135,7 +139,7 @@ func compileAll(patterns []string) ([]matcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compiling the pattern %q: %w", clip(p), err)
 		}
-		if m.re == nil && m.text == "" && m.tail == tailAny {
+		if m.all() {
 			return nil, nil
 		}
 		matchers = append(matchers, m)

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -106,16 +107,18 @@ func TestFilterWantsATopicAndAType(t *testing.T) {
 func TestWhatIsNoPatternIsRefused(t *testing.T) {
 	t.Parallel()
 	for pattern, says := range map[string]string{
-		"":                        "is empty",
-		"a\nb":                    "U+000A",
-		"a\xff":                   "UTF-8",
-		strings.Repeat("x", 257):  "257 bytes long, at most 256",
-		"re:(":                    "missing closing )",
-		"re:a)|(b":                "unexpected )",
-		`re:\`:                    "trailing backslash",
-		"re:(?=a)":                "RE2",
-		"re:a{1001}":              "invalid repeat count",
-		"re:(?:a.{10}b{20}c){30}": "states, at most 500",
+		"":                                "is empty",
+		"a\nb":                            "U+000A",
+		"a\xff":                           "UTF-8",
+		strings.Repeat("x", 257):          "257 bytes long, at most 256",
+		"re:(":                            "missing closing )",
+		"re:a)|(b":                        "unexpected )",
+		`re:\`:                            "trailing backslash",
+		"re:(?=a)":                        "RE2",
+		"re:a{1001}":                      "invalid repeat count",
+		"re:(?:a.{10}b{20}c){30}":         "states, at most 500",
+		`re:\pL\pL\pL\pL`:                 "states, at most 500",
+		"re:" + strings.Repeat(`\PL`, 80): "states, at most 500",
 		"re:" + strings.Repeat("(", 200) + strings.Repeat("(", 53): "missing closing )",
 	} {
 		if err := hub.CheckPattern(pattern); err == nil || !strings.Contains(err.Error(), says) {
@@ -123,12 +126,55 @@ func TestWhatIsNoPatternIsRefused(t *testing.T) {
 		}
 	}
 	for _, n := range []int{1, 2, 10, 253} { // what repeats nothing is never too costly
-		for _, part := range []string{".", "a", "a*", ".?", "()", "(a)", "(.*)", "a|", "[^a]+", `\pL`} {
+		for _, part := range []string{".", "a", "a*", ".?", "()", "(a)", "(.*)", "a|", "[^a]+", `\w`} {
 			pattern := "re:" + strings.Repeat(part, min(n, 253/len(part)))
 			if err := hub.CheckPattern(pattern); err != nil {
 				t.Errorf("%s: %v", pattern, err)
 			}
 		}
+	}
+}
+
+// TestAcceptedExpressionsAreSmallMachines counts what a match of n bytes goes through at
+// most once for each of them (RE2's bound), and what its memory grows with.
+func TestAcceptedExpressionsAreSmallMachines(t *testing.T) {
+	t.Parallel()
+	accepted := 0
+	for _, part := range []string{
+		`\pL`, `\PL`, `\w`, `.`, `[^.]`, `(?i:\pL)`, `a?`, `(a?)`, `(x+x+)+`, `(|a)`, `(a*)*`, `x{1,4}`, `((x{0,3}){0,3})`,
+		`(?i:[a-zа-я])`, `[^\x00-\x{10ffff}]`, `a|`, `\b`, `()`,
+	} {
+		for _, pattern := range []string{
+			strings.Repeat(part, 1), strings.Repeat(part, 250/len(part)),
+			`(` + part + `){40}`, `((` + part + `){7}){7}`, `(?:` + part + `){249}`, `((` + part + `){20}){20}`,
+		} {
+			if hub.CheckPattern("re:"+pattern) == nil {
+				accepted++
+				small(t, pattern)
+			}
+		}
+	}
+	if accepted < 40 {
+		t.Errorf("only %d were accepted", accepted)
+	}
+}
+
+func small(t *testing.T, expr string) {
+	t.Helper()
+	parsed, err := syntax.Parse(`\A(?:`+expr+`)\z`, syntax.Perl)
+	if err != nil {
+		return // it has a \Q without an \E
+	}
+	machine, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		t.Fatal(err)
+	}
+	runes := 0
+	for _, state := range machine.Inst {
+		runes += len(state.Rune)
+	}
+	if len(machine.Inst) > 1100 || runes > 8000 {
+		t.Errorf("%s becomes %d states with %d runes, want at most 1100 and 8000", expr, len(machine.Inst), runes)
 	}
 }
 
@@ -200,6 +246,7 @@ func FuzzPattern(f *testing.F) {
 		got := filter(t, pattern).Match(s, "")
 		want := s != "" || strings.Trim(pattern, "*") == "" && len(pattern) > 1
 		if expr, ok := strings.CutPrefix(pattern, "re:"); ok {
+			small(t, expr)
 			re := regexp.MustCompile(expr)
 			re.Longest() // so that the first match is all of s, if one is
 			at := re.FindStringIndex(s)

@@ -32,7 +32,7 @@ func (d *decoder) contentType(text string) {
 
 // json takes a body that is to be JSON.
 func (d *decoder) json(e *Event, body []byte) {
-	if reason := checkJSON(body); reason != "" {
+	if reason := checkJSON(body, d.limits.depth()); reason != "" {
 		d.fault("", "the body %s", reason)
 		return
 	}

@@ -118,7 +118,7 @@ func (d *decoder) receipt(at string, value []byte) (r Receipt) {
 }
 
 // CheckReason reports whether s may be the reason of a nack: up to 1024 bytes of
-// UTF-8.
+// UTF-8, without control characters but tabs and line breaks, as it may be a stack trace.
 func CheckReason(s string) *Error {
 	if reason := checkReason(s); reason != "" {
 		return Errorf(CodeInvalidRequest, "reason %s", reason)
@@ -132,6 +132,11 @@ func checkReason(s string) string {
 	}
 	if !utf8.ValidString(s) {
 		return "is not valid UTF-8"
+	}
+	for _, r := range s {
+		if isControl(r) && r != '\t' && r != '\n' && r != '\r' {
+			return fmt.Sprintf("contains the control character U+%04X", r)
+		}
 	}
 	return ""
 }

@@ -121,10 +121,10 @@ func TestReceiptsOfACommandAreRead(t *testing.T) {
 	checkFaults(t, err, hub.CodeInvalidRequest, []fault{{"/ids", "not an array"}})
 }
 
-func TestReasonOfANackIsAnyShortText(t *testing.T) {
+func TestReasonOfANackIsAnyShortTextPerhapsOfSeveralLines(t *testing.T) {
 	t.Parallel()
 	for reason, ok := range map[string]bool{
-		"": true, "line\nline\x00": true, strings.Repeat("x", 1024): true, strings.Repeat("x", 1025): false, "\xff": false,
+		"": true, "line\r\n\tline": true, "line\x00": false, "\u009b2J": false, strings.Repeat("x", 1024): true, strings.Repeat("x", 1025): false, "\xff": false,
 	} {
 		if err := hub.CheckReason(reason); (err == nil) != ok {
 			t.Errorf("%.20q: %v", reason, err)

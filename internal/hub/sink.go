@@ -46,7 +46,8 @@ type ConsumerSpec struct {
 	MaxLatency time.Duration // how long the first of them waits for the others
 	Label      string        // free text that tells whose it is
 
-	// Scope is what the consumer may see of the sink's streams; nil: everything.
+	// Scope is what the consumer may see of the sink's streams; nil: everything. A new
+	// sink for which no topics are named gets those that it imposes.
 	Scope Scope
 
 	// Wake, where it is set, is called whenever Ready would get a signal, in place of
@@ -83,6 +84,10 @@ type Settlement struct {
 	Receipts []Receipt // 1 to MaxAckIDs, without attempts for VerbAck
 	UpTo     *ID       // VerbAck, in place of Receipts: everything pending up to it
 
+	// Scope is what the caller may see of the sink's streams; nil: everything. A
+	// Consumer goes by its own.
+	Scope Scope
+
 	// VerbNack only.
 	Delay      *time.Duration // before the next delivery; nil: the sink's backoff
 	Reason     string
@@ -113,7 +118,8 @@ type Consumer interface {
 	// held by it: the caller hands them over at once. They count against Prefetch
 	// and MaxBytes until they are settled or ack_wait is over. When there is
 	// nothing it returns nothing, asks for some, and Ready gets a signal once it is
-	// there. It fails with an *Error once the consumer has ended.
+	// there. It fails with an *Error once the consumer has ended: CodeForbidden when the
+	// sink's settings have come to show more than its scope.
 	Take() (Delivery, error)
 
 	// Ready gets a signal when Take has something to tell.
@@ -123,7 +129,8 @@ type Consumer interface {
 	// consumer holds; with UpTo, it acks what this consumer holds. done is called
 	// once, from any goroutine, after Redis has answered; it must not block.
 	// It may be nil when nobody wants to know.
-	// An unknown stream is the *Error CodeStreamNotFound, done is not called then.
+	// An unknown stream is the *Error CodeStreamNotFound, one that is out of scope
+	// CodeForbidden; done is not called then.
 	Settle(s Settlement, done func(Settled, error)) error
 
 	// AckEach acks events of one stream, as a call of Settle for each of them would,

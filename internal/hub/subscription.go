@@ -37,7 +37,8 @@ type Subscription interface {
 
 	// Subscribe adds channels. What is published to them after it has returned is
 	// among what Take gives; those that it has already stay as they are. When it fails
-	// nothing has changed. Errors: CodeUnavailable.
+	// nothing has changed. Errors: CodeForbidden for a channel that is out of scope,
+	// CodeUnavailable.
 	Subscribe(ctx context.Context, channels []string) error
 
 	// Unsubscribe takes channels away, if it has them: Take gives nothing of them any

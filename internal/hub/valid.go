@@ -5,21 +5,23 @@ import (
 	"math/bits"
 )
 
-// plainJSON says whether b is one JSON value. Where it says no, b may still be one:
-// encoding/json is to tell, and knows the reason. It takes a fourth to a half of
-// the time that encoding/json does, which calls a function for each byte; and each body,
-// line and frame is checked. Like encoding/json it leaves UTF-8 alone.
-func plainJSON(b []byte) bool {
-	i, ok := plainValue(b, skipSpace(b, 0), 0)
+// plainJSON says whether b is one JSON value with at most so many objects and arrays in
+// one another. Where it says no, b may still be one: encoding/json is to tell, and knows
+// the reason. It takes a fourth to a half of the time that encoding/json does, which
+// calls a function for each byte; and each body, line and frame is checked. Like
+// encoding/json it leaves UTF-8 alone.
+func plainJSON(b []byte, depth int) bool {
+	i, ok := plainValue(b, skipSpace(b, 0), min(depth, plainDepth))
 	return ok && skipSpace(b, i) == len(b)
 }
 
 // plainDepth bounds the recursion; encoding/json allows more.
 const plainDepth = 100
 
-// plainValue returns the end of the value that starts at b[i].
+// plainValue returns the end of the value that starts at b[i], in which there may be so
+// many objects and arrays in one another.
 func plainValue(b []byte, i, depth int) (end int, ok bool) {
-	if i >= len(b) || depth > plainDepth {
+	if i >= len(b) {
 		return i, false
 	}
 	switch c := b[i]; c {
@@ -46,6 +48,9 @@ func plainWord(b []byte, i int, word string) (end int, ok bool) {
 }
 
 func plainObject(b []byte, i, depth int) (end int, ok bool) {
+	if depth == 0 {
+		return i, false
+	}
 	if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
 		return i + 1, true
 	}
@@ -59,7 +64,7 @@ func plainObject(b []byte, i, depth int) (end int, ok bool) {
 		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
 			return i, false
 		}
-		if i, ok = plainValue(b, skipSpace(b, i+1), depth+1); !ok {
+		if i, ok = plainValue(b, skipSpace(b, i+1), depth-1); !ok {
 			return i, false
 		}
 		if i = skipSpace(b, i); i >= len(b) {
@@ -77,11 +82,14 @@ func plainObject(b []byte, i, depth int) (end int, ok bool) {
 }
 
 func plainArray(b []byte, i, depth int) (end int, ok bool) {
+	if depth == 0 {
+		return i, false
+	}
 	if i = skipSpace(b, i+1); i < len(b) && b[i] == ']' {
 		return i + 1, true
 	}
 	for {
-		if i, ok = plainValue(b, i, depth+1); !ok {
+		if i, ok = plainValue(b, i, depth-1); !ok {
 			return i, false
 		}
 		if i = skipSpace(b, i); i >= len(b) {

@@ -1,0 +1,7 @@
+-- Has a ticket be used again at once, unless somebody else has used it since.
+-- KEYS[1] ticket (hash)
+-- ARGV[1] the turn of who leaves
+-- Returns 1 when it was the last
+if redis.call('HGET', KEYS[1], 'turn') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'left', '1')
+return 1
