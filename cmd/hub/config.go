@@ -66,6 +66,7 @@ type config struct {
 	StreamMaxEvents   int64         `env:"STREAM_MAX_EVENTS" envDefault:"1000000" min:"0" max:"1000000000000" desc:"max_events of a stream that names none; 0: no bound"`
 	StreamMaxAge      time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" min:"0s" max:"87600h" desc:"max_age of a stream that names none; 0s: events do not age"`
 	StreamOnFull      string        `env:"STREAM_ON_FULL" envDefault:"drop_oldest" oneof:"drop_oldest reject" desc:"on_full of a stream that names none"`
+	Durability        string        `env:"DURABILITY" envDefault:"fast" oneof:"fast replicated" desc:"what is true once an event is acknowledged for which the publisher says no other: the primary has it, or a replica, too (WAIT 1), which a failover to another replica may yet lose"`
 	IdempotencyWindow time.Duration `env:"IDEMPOTENCY_WINDOW" envDefault:"10m" min:"1s" max:"168h" desc:"how long a publish with an idempotency key is remembered"`
 
 	SinkAckWait  time.Duration `env:"SINK_ACK_WAIT" envDefault:"30s" min:"10ms" max:"24h" desc:"ack_wait of a new sink that names none"`

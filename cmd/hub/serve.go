@@ -51,9 +51,10 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 	engine, err := broker.New(broker.Options{
 		RedisURL: redisURL, RedisPassword: string(cfg.RedisPassword), RedisCA: cfg.RedisCA, Prefix: cfg.KeyPrefix,
 		Stream: cfg.stream(), Declared: cfg.Declared, NoAutoCreate: !cfg.AutoCreate, IdempotencyWindow: cfg.IdempotencyWindow,
-		AckWait:  cfg.SinkAckWait,
-		Queue:    broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
-		TopSinks: topSinks(cfg.MetricsSinks), CountLag: embedded,
+		Durability: hub.Durability(cfg.Durability),
+		AckWait:    cfg.SinkAckWait,
+		Queue:      broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
+		TopSinks:   topSinks(cfg.MetricsSinks), CountLag: embedded,
 		Log: log, Registry: registry,
 	})
 	if err != nil {

@@ -38,6 +38,8 @@ type Options struct {
 	Declared     map[string]hub.StreamConfig // streams that there are from the start
 	NoAutoCreate bool                        // no other stream is made by a publish, a sink or a reader
 
+	// Durability is that of publications that ask for none; default hub.Fast.
+	Durability hub.Durability
 	// How long a publish with an idempotency key is remembered; default 10 min.
 	IdempotencyWindow time.Duration
 
@@ -62,6 +64,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Stream == (hub.StreamConfig{}) {
 		o.Stream = hub.DefaultStreamConfig()
+	}
+	if o.Durability == "" {
+		o.Durability = hub.Fast
 	}
 	if o.IdempotencyWindow == 0 {
 		o.IdempotencyWindow = 10 * time.Minute
@@ -95,9 +100,10 @@ type Broker struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	publishing *lanes // events into streams
-	working    *lanes // everything about sinks
-	messages   *lanes // pub/sub messages, in order
+	publishing  *lanes // events into streams
+	replicating *lanes // those of them that a replica must have
+	working     *lanes // everything about sinks
+	messages    *lanes // pub/sub messages, in order
 
 	bell    *bell
 	live    *live
@@ -146,6 +152,9 @@ func New(opts Options) (*Broker, error) {
 	b.publishing = newLanes(b.store.publish, false)
 	b.publishing.behind = b.standbys
 	b.publishing.width = publishWidth
+	b.replicating = newLanes(b.store.publish, true) // WAIT has no key to go by
+	b.replicating.width = publishWidth
+	b.replicating.confirm = &confirmation{b.keys}
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
@@ -201,6 +210,7 @@ func (b *Broker) Close(ctx context.Context) error {
 		b.abandon()
 	}
 	b.publishing.close()
+	b.replicating.close()
 	b.stop()
 	b.live.close()
 	b.running.Wait()

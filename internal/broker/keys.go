@@ -27,6 +27,9 @@ func (k keys) request(stream, key string) string {
 	return k.prefix + "{" + stream + "}:idemreq:" + shortKey(key)
 }
 
+// confirmed is a string that expires: what is written before a replica is waited for.
+func (k keys) confirmed(stream string) string { return k.prefix + "{" + stream + "}:confirmed" }
+
 // streams is a set: the names of all streams.
 func (k keys) streams() string { return k.prefix + "streams" }
 

@@ -50,6 +50,10 @@ type op struct {
 	done   func() // once, after the commands have their results
 	known  func() // before any done of the same pipeline; of what goes out behind others only
 
+	// short is why the op's writes may yet be lost, set before done by a lane that waits
+	// for a replica to have them.
+	short *hub.Error
+
 	ended chan<- struct{} // one slot, filled behind done; set by lanes.do
 
 	state atomic.Uint32 // opQueued, then opSent by the lane or opAbandoned by the caller
@@ -100,6 +104,7 @@ type lane struct {
 	// behind adds to ops what is to go out behind those that add to a stream, and
 	// does not block. Set by lanes.open, nil for none; called by run.
 	behind  func(ops []*op, stream string) []*op
+	confirm *confirmation // of what is sent; set by lanes.open, nil for none
 	queue   chan *op
 	waiting atomic.Int64                 // bytes in queue
 	turn    sync.Mutex                   // held by who takes from queue: protects next and crowded
@@ -182,9 +187,13 @@ func (l *lane) commit(batch []*op, pipe redis.Pipeliner) {
 		}
 		cmds = append(cmds, o.cmds...)
 	}
-	_ = exec(pipe, cmds)
-	loadScripts(sent, pipe)
-	l.detour(sent)
+	if l.confirm != nil {
+		l.confirm.exec(sent, cmds, pipe)
+	} else {
+		_ = exec(pipe, cmds)
+		loadScripts(sent, pipe)
+		l.detour(sent)
+	}
 	for _, o := range slices.Backward(sent) {
 		if o.unsent != nil && o.none() {
 			o.unsent()
@@ -223,8 +232,8 @@ func (l *lane) follow(batch []*op) (all []*op, from int) {
 
 // loadScripts runs those scripts of the batch that Redis did not know (it was
 // restarted, or its scripts flushed) again with their source. It had no effect
-// the first time, so this is no retry of a write.
-func loadScripts(batch []*op, pipe redis.Pipeliner) {
+// the first time, so this is no retry of a write. again: there were some.
+func loadScripts(batch []*op, pipe redis.Pipeliner) (again bool) {
 	var missing []redis.Cmder
 	for _, o := range batch {
 		for _, cmd := range o.cmds {
@@ -236,6 +245,7 @@ func loadScripts(batch []*op, pipe redis.Pipeliner) {
 	if len(missing) > 0 {
 		_ = exec(pipe, missing)
 	}
+	return len(missing) > 0
 }
 
 // exec sends commands in one pipeline, and returns its error; each command has

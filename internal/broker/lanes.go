@@ -15,9 +15,10 @@ type lanes struct {
 	client redis.UniversalClient
 	pinned bool // send to the shard's own node: keeps the order of keyless commands such as PUBLISH
 	// Of every lane, set before the first is made: how many pipelines may be under way at
-	// once, by default one, and what goes out behind them.
-	width  int
-	behind func(ops []*op, stream string) []*op
+	// once, by default one, what goes out behind them, and what is waited for then.
+	width   int
+	behind  func(ops []*op, stream string) []*op
+	confirm *confirmation
 
 	mu      sync.RWMutex // protects the fields below
 	byShard map[string]*lane
@@ -73,7 +74,7 @@ func (ls *lanes) open(name string) *lane {
 	if l := ls.byShard[name]; l != nil || ls.closed {
 		return l
 	}
-	l := &lane{queue: make(chan *op, laneOps), behind: ls.behind}
+	l := &lane{queue: make(chan *op, laneOps), behind: ls.behind, confirm: ls.confirm}
 	l.others = func(but *redis.Client) []*redis.Client { return nodes(context.Background(), ls.client, but) }
 	ls.byShard[name] = l
 	for range max(ls.width, 1) {

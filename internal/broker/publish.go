@@ -17,14 +17,17 @@ import (
 const publishWidth = 2
 
 // Publish appends events to a stream, all or none, and returns their ids in
-// order once Redis has them. It is safe for concurrent use, and callers share
-// pipelines.
+// order once Redis has them, and a replica, where that is asked for. It is safe for
+// concurrent use, and callers share pipelines.
 //
 // Errors: CodeUnavailable when certainly nothing was stored, CodeUnconfirmed
-// when the answer was lost and they may be, CodeStreamNotFound, CodeConflict for
+// when the answer was lost and they may be, or no replica has them yet, CodeStreamNotFound, CodeConflict for
 // an idempotency key with other content, CodeStreamFull, CodeStorageFull.
 func (b *Broker) Publish(ctx context.Context, p hub.Publication) (hub.Published, error) {
 	began := time.Now()
+	if p.Durability == "" {
+		p.Durability = b.opts.Durability
+	}
 	published, err := b.publish(ctx, p)
 	if err != nil {
 		if hub.AsError(err).Code.Status() >= 500 {
@@ -34,13 +37,14 @@ func (b *Broker) Publish(ctx context.Context, p hub.Publication) (hub.Published,
 	}
 	b.metrics.published.Add(float64(len(published.IDs) - len(published.Replayed)))
 	b.metrics.publishSeconds.Observe(time.Since(began).Seconds())
+	published.Durability = p.Durability
 	return published, nil
 }
 
 func (b *Broker) publish(ctx context.Context, p hub.Publication) (hub.Published, error) {
 	const doing = "publishing"
 	if b.simple(p) {
-		id, stored, err := b.append(ctx, p.Stream, &p.Events[0])
+		id, stored, err := b.append(ctx, b.lanesOf(p), p.Stream, &p.Events[0])
 		if err != nil {
 			return hub.Published{}, failure(err, doing)
 		}
@@ -58,10 +62,21 @@ func (b *Broker) publish(ctx context.Context, p hub.Publication) (hub.Published,
 		published, refused = b.added(p, cmd, epoch)
 		b.published(p.Stream, lastOf(published))
 	}}
-	if err := b.publishing.do(ctx, b.keys.log(p.Stream), o); err != nil {
+	if err := b.lanesOf(p).do(ctx, b.keys.log(p.Stream), o); err != nil {
 		return hub.Published{}, failure(err, doing)
 	}
+	if refused == nil && o.short != nil {
+		return hub.Published{}, o.short
+	}
 	return published, failure(refused, doing)
+}
+
+// lanesOf are those that give a publication the durability that it asks for.
+func (b *Broker) lanesOf(p hub.Publication) *lanes {
+	if p.Durability == hub.Replicated {
+		return b.replicating
+	}
+	return b.publishing
 }
 
 // simple says whether a publication needs no script.
@@ -74,16 +89,19 @@ func (b *Broker) simple(p hub.Publication) bool {
 
 // append adds one event to a stream that is known; stored is false when it does not
 // exist any more.
-func (b *Broker) append(ctx context.Context, stream string, e *hub.Event) (id hub.ID, stored bool, err error) {
+func (b *Broker) append(ctx context.Context, lanes *lanes, stream string, e *hub.Event) (id hub.ID, stored bool, err error) {
 	key := b.keys.log(stream)
 	a := &addition{broker: b, cmd: command(appendFields(append(make([]any, 0, 20), "xadd", key, "nomkstream", "*"), e)...)}
 	a.cmds[0] = a.cmd
 	a.op = op{cmds: a.cmds[:], bytes: entrySize(e), stream: stream, done: a.done}
-	if err := b.publishing.do(ctx, key, &a.op); err != nil {
+	if err := lanes.do(ctx, key, &a.op); err != nil {
 		return id, false, err
 	}
 	if errors.Is(a.err, redis.Nil) {
 		return id, false, nil
+	}
+	if a.err == nil && a.op.short != nil {
+		return id, true, a.op.short
 	}
 	return a.id, a.err == nil, a.err
 }

@@ -27,7 +27,7 @@ const (
 // Connections per pool, and per node on Cluster. The engine's are shared by all
 // sinks through lanes, so they need not grow with them.
 const (
-	publishConns = publishWidth + 1 // the other is for messages
+	publishConns = 2*publishWidth + 1 // those that wait for a replica, and one for messages
 	engineConns  = 6
 	liveConns    = 2
 )

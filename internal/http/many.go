@@ -120,7 +120,7 @@ type result struct {
 
 func (h *handler) answerParts(w http.ResponseWriter, r *http.Request, parts []*part, events int) {
 	results := make([]result, events)
-	failed, replays := false, 0
+	failed, replays, durability := false, 0, hub.Durability("")
 	for _, p := range parts {
 		if p.err != nil {
 			failed = true
@@ -128,6 +128,7 @@ func (h *handler) answerParts(w http.ResponseWriter, r *http.Request, parts []*p
 			continue
 		}
 		replays += len(p.published.Replayed)
+		durability = p.published.Durability
 		for i, index := range p.indexes {
 			results[index] = result{Stream: p.Stream, ID: p.published.IDs[i].String()}
 		}
@@ -143,7 +144,10 @@ func (h *handler) answerParts(w http.ResponseWriter, r *http.Request, parts []*p
 		status = http.StatusOK
 		w.Header().Set(replayedHeader, "true")
 	}
-	_ = writeJSON(w, status, map[string][]result{"results": results}) // of strings: cannot fail
+	_ = writeJSON(w, status, struct { // of strings: cannot fail
+		Results    []result       `json:"results"`
+		Durability hub.Durability `json:"durability,omitempty"` // of those that were stored
+	}{results, durability})
 }
 
 // refusePart tells each event of a part why it was not stored.

@@ -83,6 +83,9 @@ func (h *handler) store(w http.ResponseWriter, r *http.Request, p hub.Publicatio
 		return append(published.IDs[i].Append(append(dst, '"')), '"')
 	})
 	answer = hub.AppendQuoted(append(answer, `,"stream":`...), p.Stream)
+	if published.Durability != "" {
+		answer = append(append(append(answer, `,"durability":"`...), published.Durability...), '"')
+	}
 	status := http.StatusCreated
 	switch {
 	case published.Replay():

@@ -4,14 +4,14 @@ package hub
 const keyHeader = "header Idempotency-Key"
 
 // ParsePublication reads what a request says of all that it publishes: the raw
-// query parameter if_exists, and the values of its header Idempotency-Key. The
+// query parameters if_exists and durability, and the values of its header Idempotency-Key. The
 // error is an *Error that lists every fault.
 func ParsePublication(query string, keys []string) (Publication, error) {
 	if query == "" && len(keys) == 0 {
 		return Publication{}, nil
 	}
 	p := parseQuery(query)
-	p.known("if_exists")
+	p.known("if_exists", "durability")
 	publication := p.publication(keys)
 	return publication, p.refusal()
 }
@@ -20,7 +20,7 @@ func ParsePublication(query string, keys []string) (Publication, error) {
 // event: the query parameters type, topic and key are the event's.
 func ParseRaw(query string, keys []string) (Publication, error) {
 	p := parseQuery(query)
-	p.known("type", "topic", "key", "if_exists")
+	p.known("type", "topic", "key", "if_exists", "durability")
 	publication := p.publication(keys)
 	var e Event
 	p.label("type", &e.Type)
@@ -51,6 +51,13 @@ func ParsePrune(query string) (dry bool, err error) {
 
 func (p *params) publication(keys []string) (publication Publication) {
 	p.flag("if_exists", &publication.IfExists)
+	p.single("durability", func(value string) error {
+		publication.Durability = Durability(value)
+		if publication.Durability != Fast && publication.Durability != Replicated {
+			return Errorf(CodeInvalidRequest, "%q: want %s or %s", clip(value), Fast, Replicated)
+		}
+		return nil
+	})
 	switch {
 	case len(keys) == 0:
 	case len(keys) > 1:

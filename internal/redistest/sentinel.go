@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,16 +41,10 @@ type Sentinel struct {
 // with the primary, and every sentinel knows it and all the other sentinels.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
-	// By default a primary waits 5 s for more replicas to come.
-	primary := Start(t, "--repl-diskless-sync-delay", "0")
-	replica := Start(t, "--repl-diskless-sync-delay", "0", "--replicaof", host+" "+strconv.Itoa(primary.port))
+	primary, replica := StartReplicated(t)
 	s := &Sentinel{Nodes: []*Server{primary, replica}}
 	ctx, cancel := context.WithTimeout(t.Context(), sentinelLimit)
 	defer cancel()
-	// A sentinel asks for the replicas when it starts, and then every 10 s.
-	if err := await(ctx, func() error { return inStep(ctx, primary) }); err != nil {
-		t.Fatalf("redistest: attaching a replica: %v", err)
-	}
 	for range sentinels {
 		s.Sentinels = append(s.Sentinels, start(t, func(s *Server) { s.watch(primary) }))
 	}
@@ -121,17 +114,6 @@ func (s *Server) dialSentinel() *redis.SentinelClient {
 		DialerRetries:         1,
 		ContextTimeoutEnabled: true,
 	})
-}
-
-// inStep says what a primary still misses of a replica that follows it.
-func inStep(ctx context.Context, primary *Server) error {
-	client := primary.dial()
-	defer func() { _ = client.Close() }()
-	info, err := client.Info(ctx, "replication").Result()
-	if err == nil && !strings.Contains(info, "state=online") {
-		err = fmt.Errorf("no replica is online in\n%s", info)
-	}
-	return err
 }
 
 // acquainted says what a sentinel still misses of the company it is to have.

@@ -6,9 +6,10 @@ import (
 	"eventhub/internal/hub"
 )
 
-// paced does a command, or refuses it where more have come than the socket may send.
-// What settles events is never refused for that: it waits, and what comes behind it.
-func (s *session) paced(c *command) error {
+// paced does a command, unless fault says what is wrong with it, or refuses it where more
+// have come than the socket may send. What settles events is never refused for that: it
+// waits, and what comes behind it.
+func (s *session) paced(c *command, fault *hub.Error) error {
 	switch {
 	case s.pacer == nil:
 	case c.kind == kindAck, c.kind == kindNack, c.kind == kindExtend:
@@ -19,6 +20,9 @@ func (s *session) paced(c *command) error {
 		s.server.opts.Limited(limitCommands)
 		return hub.Errorf(hub.CodeRateLimited, "it was not done: more than %d commands came in a second on this connection (HUB_COMMANDS_PER_SECOND)",
 			s.server.opts.CommandsPerSecond)
+	}
+	if fault != nil {
+		return fault
 	}
 	return s.command(c)
 }

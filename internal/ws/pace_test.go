@@ -64,7 +64,7 @@ func TestOtherCommandsAreRefusedAndNotDone(t *testing.T) {
 				f.expect(`{"type":"ok","ref":1}`)
 			}
 			for _, command := range []string{
-				`"pause"`, `"add_stream","stream":"more"`, `"publish","stream":"orders","events":[{"data":1}]`, `"authenticate","token":"a"`, `"no such"`,
+				`"pause"`, `"add_stream","stream":"more"`, `"publish","stream":"orders","events":[{"data":1}]`, `"authenticate","token":"a"`, `"no such"`, `7`, `"pause","n":1,"n":1`,
 			} {
 				f.send(`{"ref":2,"type":` + command + `}`)
 				f.refused(hub.CodeRateLimited, "2", "it was not done: more than 3 commands came in a second on this connection (HUB_COMMANDS_PER_SECOND)")
@@ -72,7 +72,7 @@ func TestOtherCommandsAreRefusedAndNotDone(t *testing.T) {
 			if heard := b.broker.reader.heard(); len(heard) != 3 {
 				b.t.Errorf("the engine is told %v", heard)
 			}
-			if n := b.limited.get(limitCommands); n != 5*(second+1) {
+			if n := b.limited.get(limitCommands); n != 7*(second+1) {
 				b.t.Errorf("%d are counted", n)
 			}
 			time.Sleep(time.Second)

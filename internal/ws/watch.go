@@ -31,7 +31,8 @@ const (
 type watch struct {
 	frames             scanner
 	control, fragments bucket
-	alarm              func(limit string, err *hub.Error) // called for a flood; nil: by nobody
+	alarm              func(limit string, err *hub.Error) // called for a flood, once; nil: nobody is told
+	flooded            bool
 
 	// since is when the message began that a read waits for the rest of, Unix ns; 0 where
 	// none does. The time in which nobody reads is the hub's, and does not count.
@@ -39,8 +40,16 @@ type watch struct {
 	begun, left int64 // of a message that has come in part: its first byte, the end of the last read
 }
 
+// floodPause is how long each further read waits for, of a connection that is to be closed
+// for a flood. Until the peer has said goodbye too, or closeLimit is over, what it sends
+// is read, and would cost as much as before.
+const floodPause = 10 * time.Millisecond
+
 // wait is called before a read that may wait.
 func (w *watch) wait() {
+	if w.flooded {
+		time.Sleep(floodPause)
+	}
 	if w.left == 0 {
 		return
 	}
@@ -74,11 +83,11 @@ func (w *watch) see(piece []byte) {
 	}
 }
 
-// ring gives the alarm, once.
+// ring gives the alarm.
 func (w *watch) ring(limit string, err *hub.Error) {
-	if alarm := w.alarm; alarm != nil {
-		w.alarm = nil
-		alarm(limit, err)
+	if !w.flooded && w.alarm != nil {
+		w.flooded = true
+		w.alarm(limit, err)
 	}
 }
 

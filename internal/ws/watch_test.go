@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,61 @@ func TestPingFloodEndsTheSocket(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFloodThatGoesOnCostsLittle: also of a peer that says no goodbye. Whoever finishes
+// with a socket waits by a mutex for the parting, for which a bubble's clock would stop.
+func TestFloodThatGoesOnCostsLittle(t *testing.T) {
+	t.Parallel()
+	b := &bubble{t: t, server: NewServer(everySource(), Options{})}
+	defer b.server.Close()
+	conn, err := b.try(sockets[1], auth.Everybody())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	pings, reads := bytes.Repeat(masked(finalPing, nil), 10), 0
+	for ; err == nil; reads++ { // as it is a pipe, for each write
+		_, err = conn.Write(pings)
+	}
+	receive(t, read, "the end of the connection")
+	if most := 2 * int(closeLimit/floodPause); reads > most {
+		t.Errorf("it was read %d times, want at most %d", reads, most)
+	}
+}
+
+// TestWhoFloodsTheNetworkIsTold: what it still sends does not keep the close frame from it.
+func TestWhoFloodsTheNetworkIsTold(t *testing.T) {
+	t.Parallel()
+	s := newService(t, everySource(), Options{})
+	conn := s.raw(broadcastPath)
+	pings := bytes.Repeat(masked(finalPing, []byte("ping")), 1000)
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for {
+			if _, err := conn.Write(pings); err != nil {
+				return
+			}
+		}
+	}()
+	var got []byte
+	part := make([]byte, 4<<10)
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	for !bytes.Contains(got, []byte{4429 >> 8, 4429 & 0xff}) {
+		n, err := conn.Read(part)
+		if got = append(got, part[:n]...); err != nil {
+			t.Fatalf("it ended with %v after %q", err, got)
+		}
+	}
+	if !bytes.Contains(got, []byte(`{"type":"error","code":"rate_limited","detail":"more than 50 pings and pongs came in a second"}`)) {
+		t.Errorf("it was sent %q", got)
+	}
+	receive(t, flooded, "the end of the connection")
 }
 
 func TestFloodOfTinyFragmentsEndsTheSocket(t *testing.T) {

@@ -49,6 +49,10 @@ func rows(opts options) []row {
 			yardstick: post, hub: publish(single), raw: empty(single), goals: []goal{ratioGoal(0.60)}, settings: []string{"GOMAXPROCS=1"},
 		},
 		{
+			name: "publish-bare", work: "as publish-1, through a program without what a hub is for",
+			yardstick: post, hub: publishGrouped(single), raw: empty(single),
+		},
+		{
 			name: "publish-callers", work: "events stored, one a POST, 100 connections",
 			hub: publish(callers), goals: []goal{commandsGoal("Redis commands", 1.1)}, runs: 1,
 		},

@@ -22,6 +22,7 @@ const (
 	emptyHandler = "empty"
 	plainSockets = "sockets"
 	bareWorker   = "worker"
+	bareStore    = "store"
 )
 
 // redisOfYardstick is the environment variable with the Redis of a yardstick that uses it.
@@ -45,6 +46,8 @@ func serveYardstick(kind string, stdout io.Writer) error {
 		handler = newRelay()
 	case bareWorker:
 		handler = newBare(os.Getenv(redisOfYardstick))
+	case bareStore:
+		handler = newGrouped(os.Getenv(redisOfYardstick))
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
