@@ -16,12 +16,16 @@ import (
 func everywhere(h *testHub, token string) (sockets map[string]*socket, feeds map[string]*feed) {
 	h.t.Helper()
 	h = h.by(token)
-	return map[string]*socket{
-			"sink": h.dial("/v1/sinks/billing/ws?stream=orders"), "reader": h.dial("/v1/readers/ws?stream=orders"),
-			"listener": h.dial("/v1/broadcast/ws?channel=room"),
-		}, map[string]*feed{
-			"reader": h.sse("/v1/readers/sse?stream=orders"), "listener": h.sse("/v1/broadcast/sse?channel=room"),
-		}
+	sockets = map[string]*socket{
+		"sink":     h.dial("/v1/sinks/billing/ws?stream=orders"),
+		"reader":   h.dial("/v1/readers/ws?stream=orders"),
+		"listener": h.dial("/v1/broadcast/ws?channel=room"),
+	}
+	feeds = map[string]*feed{
+		"reader":   h.sse("/v1/readers/sse?stream=orders"),
+		"listener": h.sse("/v1/broadcast/sse?channel=room"),
+	}
+	return sockets, feeds
 }
 
 // ending waits for the end of an event stream, and returns the code of its error.
