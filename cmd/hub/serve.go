@@ -30,6 +30,7 @@ var (
 	_ ws.Broker   = (*broker.Broker)(nil)
 
 	_ http.Authenticator = (*auth.Authenticator)(nil)
+	_ ws.Authenticator   = (*auth.Authenticator)(nil)
 )
 
 // serve wires the parts, serves until ctx ends, and takes them apart in order:
@@ -81,7 +82,8 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 	sizes := hub.Limits{EventBytes: cfg.MaxEventBytes, BatchEvents: cfg.MaxBatchEvents, BatchBytes: cfg.MaxBatchBytes, JSONDepth: cfg.MaxJSONDepth}
 	sockets := ws.NewServer(engine, ws.Options{
 		Limits: sizes, Prefetch: cfg.SinkPrefetch, MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket,
-		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval, CommandsPerSecond: cfg.CommandsPerSecond, Auth: authenticator, Limited: limited, Log: log, Registry: registry,
+		SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout, PingEvery: cfg.PingInterval,
+		CommandsPerSecond: cfg.CommandsPerSecond, Auth: authenticator, Limited: limited, Log: log, Registry: registry,
 	})
 	defer sockets.Close()
 

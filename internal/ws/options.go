@@ -38,8 +38,8 @@ type Options struct {
 
 	// Auth checks the tokens of the command authenticate; nil: there is no such command.
 	Auth Authenticator
-	// Limited is told of each command that was refused and each socket that was closed,
-	// and by which limit; nil: nobody is. It must not block.
+	// Limited is told of each command that was refused or had to wait, and each socket
+	// that was closed, and by which limit; nil: nobody is. It must not block.
 	Limited func(limit string)
 
 	Log      *slog.Logger

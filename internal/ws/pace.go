@@ -37,6 +37,7 @@ func (s *session) pace() bool {
 	if wait == 0 {
 		return true
 	}
+	s.server.opts.Limited(limitCommands)
 	s.settle() // before a wait
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

@@ -17,7 +17,7 @@ const (
 	fragmentsAtOnce    = 1000
 )
 
-// The limits of the counter hub_limited_total that are refused here.
+// The limits, as Options.Limited is told of them.
 const (
 	limitCommands    = "commands"
 	limitPings       = "pings"
