@@ -75,7 +75,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HUB_MAX_EVENT_BYTES=1000", "HUB_MAX_BATCH_EVENTS=2", "HUB_MAX_BATCH_BYTES=3000",
 		"HUB_MAX_CHANNELS_PER_SOCKET=4", "HUB_MAX_STREAMS_PER_SOCKET=5", "HUB_SINK_ACK_WAIT=6s", "HUB_SINK_PREFETCH=7",
 		`HUB_STREAMS={"orders":{"max_events":14}}`, "HUB_AUTO_CREATE=false", "HUB_STREAM_MAX_EVENTS=15", "HUB_STREAM_MAX_AGE=16h",
-		"HUB_STREAM_ON_FULL=reject", "HUB_IDEMPOTENCY_WINDOW=17s",
+		"HUB_STREAM_ON_FULL=reject", "HUB_IDEMPOTENCY_WINDOW=17s", "HUB_DURABILITY=replicated",
 		"HUB_BROADCAST_QUEUE_EVENTS=8", "HUB_BROADCAST_QUEUE_BYTES=9000", "HUB_SEND_BUFFER_BYTES=4096", "HUB_WRITE_TIMEOUT=10m", "HUB_PING_INTERVAL=11s",
 		"HUB_METRICS_SINKS=0", "HUB_LOG_LEVEL=warn", "HUB_LOG_FORMAT=text", "HUB_SHUTDOWN_TIMEOUT=13s", "HUB_DRAIN_TIMEOUT=0s",
 	}
@@ -97,7 +97,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		MaxChannelsPerSocket: 4, MaxStreamsPerSocket: 5, SinkAckWait: 6 * time.Second, SinkPrefetch: 7,
 		BroadcastQueueEvents: 8, BroadcastQueueBytes: 9000, SendBufferBytes: 4096, WriteTimeout: 10 * time.Minute, PingInterval: 11 * time.Second,
 		Streams: `{"orders":{"max_events":14}}`, AutoCreate: false, StreamMaxEvents: 15, StreamMaxAge: 16 * time.Hour,
-		StreamOnFull: hub.OnFullReject, IdempotencyWindow: 17 * time.Second,
+		StreamOnFull: hub.OnFullReject, IdempotencyWindow: 17 * time.Second, Durability: "replicated",
 		Declared:     map[string]hub.StreamConfig{"orders": {MaxEvents: 14, MaxAge: 16 * time.Hour, OnFull: hub.OnFullReject}},
 		MetricsSinks: 0, LogLevel: slog.LevelWarn, LogFormat: "text", ShutdownTimeout: 13 * time.Second, DrainTimeout: 0,
 	}

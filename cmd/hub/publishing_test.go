@@ -124,7 +124,7 @@ func TestEveryFormOfPublishingIsStoredAsItWasSent(t *testing.T) {
 		} else {
 			id = append(id, told["id"].(string))
 		}
-		if told["stream"] != stream || len(told) != 2 {
+		if told["stream"] != stream || told["durability"] != "fast" || len(told) != 3 {
 			t.Errorf("%s was answered %s", c.name, answer.body)
 		}
 		events := two.page(stream, "").Events
