@@ -62,7 +62,7 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 		}
 		ofCommands(cmd, args)
 	})
-	root.AddCommand(newKeyCommand(stdout), newTokenCommand(environ, stdout))
+	root.AddCommand(newKeyCommand(stdout), newTokenCommand(environ, stdout), newDoctorCommand(environ, stdout))
 	return root
 }
 

@@ -53,6 +53,7 @@ type config struct {
 	RedisURL          secret `env:"REDIS_URL" desc:"redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS; empty: an embedded Redis that forgets everything at a restart"`
 	RedisPasswordFile string `env:"REDIS_PASSWORD_FILE" desc:"file with the Redis password, in place of one in the URL"`
 	RedisTLSCAFile    string `env:"REDIS_TLS_CA_FILE" desc:"file with the PEM certificates to trust for Redis; empty: those of the system"`
+	AllowEviction     bool   `env:"ALLOW_EVICTION" envDefault:"false" oneof:"true false" desc:"whether to start on a Redis that removes whole streams when its memory runs out (maxmemory-policy allkeys-…)"`
 	KeyPrefix         string `env:"KEY_PREFIX" envDefault:"hub:" desc:"what all Redis keys and channels start with; 1 to 32 visible ASCII characters, no braces"`
 
 	MaxEventBytes        int `env:"MAX_EVENT_BYTES" envDefault:"1048576" min:"1" max:"67108864" desc:"most bytes of data in one event"`

@@ -67,7 +67,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	keys, secretFile, publicKeys := writeFile(t, "keys: []\n"), writeFile(t, strings.Repeat("s", 32)), tls.Cert // a certificate has a public key
 	environ := []string{
 		"HUB_ADDR=:80", "HUB_ADMIN_ADDR=[::1]:9090", "HUB_ALLOWED_ORIGINS=https://a.example", "HUB_TLS_CERT=" + tls.Cert, "HUB_TLS_KEY=" + tls.Key, "HUB_REDIS_URL=redis+cluster://bob@a:1,b:2",
-		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:",
+		"HUB_REDIS_PASSWORD_FILE=" + password, "HUB_KEY_PREFIX=shop:", "HUB_ALLOW_EVICTION=true",
 		"HUB_API_KEYS_FILE=" + keys, "HUB_JWT_SECRET_FILE=" + secretFile, "HUB_JWT_KEYS_FILE=" + publicKeys, "HUB_JWT_JWKS_URL=https://issuer.example/keys",
 		"HUB_JWT_ISSUER=https://issuer.example", "HUB_JWT_AUDIENCE=hub",
 		"HUB_MAX_CONNECTIONS=21", "HUB_MAX_CONNECTIONS_PER_ADDRESS=22", "HUB_MAX_CONNECTIONS_PER_PRINCIPAL=23", "HUB_HANDSHAKES_PER_SECOND=24",
@@ -89,7 +89,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	}
 	want := config{
 		Addr: ":80", AdminAddr: "[::1]:9090", AllowedOrigins: "https://a.example", Origins: origins, TLSCert: tls.Cert, TLSKey: tls.Key, RedisURL: "redis+cluster://bob@a:1,b:2",
-		RedisPasswordFile: password, RedisPassword: "hunter2", KeyPrefix: "shop:",
+		RedisPasswordFile: password, RedisPassword: "hunter2", KeyPrefix: "shop:", AllowEviction: true,
 		APIKeysFile: keys, JWTSecretFile: secretFile, JWTKeysFile: publicKeys, JWTJWKSURL: "https://issuer.example/keys",
 		JWTIssuer: "https://issuer.example", JWTAudience: "hub", MaxConnections: 21, MaxConnectionsPerAddress: 22, MaxConnectionsPerPrincipal: 23,
 		HandshakesPerSecond: 24, RequestsPerSecond: 25, EventsPerSecond: 26, CommandsPerSecond: 27, MaxHeaderBytes: 4096, MaxJSONDepth: 28, AccessLog: true,

@@ -89,6 +89,7 @@ const usageHead = `Event Hub: events over HTTP and WebSocket, stored in Redis.
 
 Usage:
   hub             start, with the settings below taken from the environment
+  hub doctor      look at Redis as a hub with these settings would use it
   hub key new     make an API key, and its entry for HUB_API_KEYS_FILE
   hub token       sign a JSON Web Token for development; hub token --help says how
   hub --help      print this text

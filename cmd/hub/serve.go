@@ -49,15 +49,9 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	engine, err := broker.New(broker.Options{
-		RedisURL: redisURL, RedisPassword: string(cfg.RedisPassword), RedisCA: cfg.RedisCA, Prefix: cfg.KeyPrefix,
-		Stream: cfg.stream(), Declared: cfg.Declared, NoAutoCreate: !cfg.AutoCreate, IdempotencyWindow: cfg.IdempotencyWindow,
-		Durability: hub.Durability(cfg.Durability),
-		AckWait:    cfg.SinkAckWait,
-		Queue:      broker.QueueLimits{Events: cfg.BroadcastQueueEvents, Bytes: cfg.BroadcastQueueBytes},
-		TopSinks:   topSinks(cfg.MetricsSinks), CountLag: embedded,
-		Log: log, Registry: registry,
-	})
+	ofEngine := engineOptions(&cfg)
+	ofEngine.RedisURL, ofEngine.CountLag, ofEngine.Log, ofEngine.Registry = redisURL, embedded, log, registry
+	engine, err := broker.New(ofEngine)
 	if err != nil {
 		return fmt.Errorf("starting the engine: %w", err)
 	}
@@ -69,6 +63,12 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 		err = errors.Join(err, engine.Close(ctx))
 		log.Info("stopped")
 	}()
+	examined := embedded // there is nothing to find
+	if !examined {
+		if examined, err = preflight(ctx, engine, firstLook, log); err != nil {
+			return err
+		}
+	}
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("HUB_ADDR: %w", err)
@@ -127,6 +127,12 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 		authenticator.Run(ctx)
 		return nil
 	})
+	if !examined {
+		group.Go(func() error {
+			_, err := preflight(ctx, engine, 0, log)
+			return err
+		})
+	}
 	if certificate != nil {
 		group.Go(func() error {
 			certificate.Run(ctx)

@@ -34,9 +34,13 @@ type Options struct {
 	RedisCA       []byte // PEM; "" means the system's
 	Prefix        string // of every key; default "hub:"
 
-	Stream       hub.StreamConfig            // of streams for which nobody says another; default hub.DefaultStreamConfig
-	Declared     map[string]hub.StreamConfig // streams that there are from the start
-	NoAutoCreate bool                        // no other stream is made by a publish, a sink or a reader
+	Stream   hub.StreamConfig            // of streams for which nobody says another; default hub.DefaultStreamConfig
+	Declared map[string]hub.StreamConfig // streams that there are from the start
+	// AllowEviction has Preflight accept a Redis that removes streams where its memory
+	// runs out.
+	AllowEviction bool
+
+	NoAutoCreate bool // no other stream is made by a publish, a sink or a reader
 
 	// Durability is that of publications that ask for none; default hub.Fast.
 	Durability hub.Durability

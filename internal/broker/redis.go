@@ -143,6 +143,27 @@ func (c *redisConfig) query(text string) error {
 	return nil
 }
 
+// redis is how to reach it.
+func (o *Options) redis() (redisConfig, error) {
+	config, err := parseRedisURL(o.RedisURL)
+	if err != nil {
+		return config, err
+	}
+	if o.RedisPassword != "" {
+		config.password = o.RedisPassword
+	}
+	if len(o.RedisCA) > 0 {
+		if config.tls == nil {
+			return config, errors.New("a certificate authority for Redis is set, but its URL has no TLS (rediss…)")
+		}
+		config.tls.RootCAs = x509.NewCertPool()
+		if !config.tls.RootCAs.AppendCertsFromPEM(o.RedisCA) {
+			return config, errors.New("the certificate authority for Redis has no PEM certificate in it")
+		}
+	}
+	return config, nil
+}
+
 // client opens one pool. name shows in CLIENT LIST; size is per node.
 //
 // Retries are off: go-redis would send a write again whose answer was lost, and
@@ -180,30 +201,20 @@ type store struct {
 	engine  redis.UniversalClient
 	live    redis.UniversalClient // the one pub/sub connection
 	cluster bool
+	config  redisConfig
 }
 
 func openStore(opts Options, hubName string) (*store, error) {
-	config, err := parseRedisURL(opts.RedisURL)
+	config, err := opts.redis()
 	if err != nil {
 		return nil, err
-	}
-	if opts.RedisPassword != "" {
-		config.password = opts.RedisPassword
-	}
-	if len(opts.RedisCA) > 0 {
-		if config.tls == nil {
-			return nil, errors.New("a certificate authority for Redis is set, but its URL has no TLS (rediss…)")
-		}
-		config.tls.RootCAs = x509.NewCertPool()
-		if !config.tls.RootCAs.AppendCertsFromPEM(opts.RedisCA) {
-			return nil, errors.New("the certificate authority for Redis has no PEM certificate in it")
-		}
 	}
 	return &store{
 		publish: config.client(hubName, publishConns),
 		engine:  config.client(hubName, engineConns),
 		live:    config.client(hubName, liveConns),
 		cluster: config.cluster,
+		config:  config,
 	}, nil
 }
 
