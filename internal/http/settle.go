@@ -22,6 +22,7 @@ func (h *handler) settle(verb hub.Verb, done string) endpoint {
 		if err := who(w).MaySink(auth.Consume, sink, settlement.Stream); err != nil {
 			return err
 		}
+		settlement.Scope = who(w).SinkScope(sink)
 		settled, err := h.Broker.Settle(r.Context(), sink, settlement)
 		if err != nil {
 			return err
