@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -195,4 +196,41 @@ func TestAuthenticateRenewsASocketInPlace(t *testing.T) {
 	})
 	id := h.by(signer.token(t, claims("bob", time.Hour, bossGrant))).publish("orders", `{"data":2}`)
 	s.until(id)
+}
+
+// A wait may be longer than the key lives. What is published after that is not told, and
+// what was pulled comes back for others.
+func TestWaitsOfARevokedKeyAreAnsweredNothing(t *testing.T) {
+	t.Parallel()
+	keys, h, _ := guarded(t)
+	key := keys.add("gone", `[{"allow":["read","consume"],"streams":["orders"],"sinks":["billing"]}]`)
+	eventually(t, func() string { return notYet(h, key) })
+	boss, gone := h.by(keys.text["boss"]), h.by(key)
+	boss.publish("orders", `{"data":1}`)
+	boss.put("billing", `{"streams":["orders"]}`)
+	answers := make(chan response, 2)
+	go func() { answers <- gone.call("GET", "/v1/streams/orders/events?from=latest&wait=18s", "") }()
+	go func() { answers <- gone.call("POST", "/v1/sinks/billing/pull", `{"max":1,"wait":"18s"}`) }()
+	eventually(t, func() string {
+		if text := string(boss.call("GET", "/v1/sinks/billing", "").body); !strings.Contains(text, `"transport":"http"`) {
+			return "nobody pulls: " + text
+		}
+		return ""
+	})
+	keys.remove("gone")
+	eventually(t, func() string {
+		if status := gone.call("GET", "/v1/streams", "").StatusCode; status != http.StatusUnauthorized {
+			return fmt.Sprint("the key is answered ", status)
+		}
+		return ""
+	})
+	id := boss.publish("orders", `{"data":2}`)
+	for range 2 {
+		if answer := <-answers; answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a wait is answered %d %s", answer.StatusCode, answer.body)
+		}
+	}
+	if events := boss.pull("billing", "", `{"wait":"5s"}`); len(events) != 1 || events[0].ID != id || events[0].Attempt != 1 {
+		t.Errorf("others pull %+v, want the event as if nobody had", events)
+	}
 }

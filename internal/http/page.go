@@ -35,7 +35,11 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer reader.Close()
 	p := &eventPage{body: []byte(`{"events":[`), limit: limit, waits: wait > 0}
+	ended := lasting(who(w))
 	if err := h.look(r, reader, p, wait); err != nil {
+		return err
+	}
+	if err := ended(); err != nil {
 		return err
 	}
 	body, err := p.answer()

@@ -3,6 +3,7 @@ package http
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"eventhub/internal/auth"
 	"eventhub/internal/hub"
@@ -122,6 +123,20 @@ func maySee(scope hub.Scope, stream, topic string) (bool, error) {
 	}
 	filter, err := hub.NewFilter(topics, nil)
 	return err == nil && filter.Match(topic, ""), err
+}
+
+// lasting is called before a wait, and what it returns after it: an error where who asks
+// has ended meanwhile. A token that is taken within the leeway had expired before.
+func lasting(p *auth.Principal) func() error {
+	if p.Ended(time.Now()) != nil {
+		return func() error { return nil }
+	}
+	return func() error {
+		if end := p.Ended(time.Now()); end != nil {
+			return &hub.Error{Code: end.Code, Detail: end.Detail, RetryAfter: time.Second}
+		}
+		return nil
+	}
 }
 
 // mayManage makes sure that who asks may manage a sink together with each of the streams.

@@ -36,8 +36,15 @@ func (h *handler) pull(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(h.serving, cancel)()
+	ended := lasting(who(w))
 	events, giveBack, err := h.Broker.Pull(ctx, spec, most, wait)
-	if ended := ctx.Err() != nil && errors.Is(err, context.Canceled); err != nil && !ended {
+	if cut := ctx.Err() != nil && errors.Is(err, context.Canceled); err != nil && !cut {
+		return err
+	}
+	if err := ended(); err != nil {
+		if len(events) > 0 {
+			giveBack()
+		}
 		return err
 	}
 	handOver(w, r, events, giveBack)
