@@ -65,6 +65,11 @@ func TestImposedTopicsCannotBeWidened(t *testing.T) {
 			t.Errorf("event %d is answered %d %s, want %d", i, answer.StatusCode, answer.body, want)
 		}
 	}
+	hidden, _ := stored[1].(string)
+	told := h.call("GET", "/v1/streams/orders/events/"+hidden, "").json(t)["detail"].(string)
+	if never := h.call("GET", "/v1/streams/orders/events/1-0", "").json(t)["detail"].(string); strings.ReplaceAll(told, hidden, "1-0") != never {
+		t.Errorf("what is hidden can be told from what never was: %q, %q", told, never)
+	}
 	refusals(t, h)
 	for _, command := range []string{
 		`{"type":"publish","stream":"orders","events":[{"topic":"eu.de","data":1},{"topic":"us.ny","data":1}]}`,

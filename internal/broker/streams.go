@@ -159,7 +159,7 @@ func (b *Broker) Event(ctx context.Context, stream string, id hub.ID) (hub.Event
 	if info.born == "" {
 		return hub.Event{}, noSuchStream(stream)
 	}
-	return hub.Event{}, hub.Errorf(hub.CodeEventNotFound, "the stream %q has no event %s: it was deleted, or removed by max_events or max_age, or never there", stream, id)
+	return hub.Event{}, hub.NoEvent(stream, id)
 }
 
 // DeleteEvent removes one event from a stream, also where sinks keep it for

@@ -24,7 +24,7 @@ func (h *handler) getEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !seen {
-		return hub.Errorf(hub.CodeEventNotFound, "the stream %q has no event %s that may be seen", stream, id)
+		return hub.NoEvent(stream, id)
 	}
 	writeBody(w, http.StatusOK, event.AppendJSON(nil))
 	return nil

@@ -113,6 +113,12 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
+// NoEvent is the answer where there is no such event, and where it is hidden from who asks:
+// the two are not to be told apart.
+func NoEvent(stream string, id ID) *Error {
+	return Errorf(CodeEventNotFound, "the stream %q has no event %s: it was deleted, or removed by max_events or max_age, or never there", stream, id)
+}
+
 // AsError turns any error into one a client may read: an unknown one becomes
 // CodeInternal and says nothing.
 func AsError(err error) *Error {
