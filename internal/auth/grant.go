@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,8 +33,21 @@ type Permission struct {
 	Sinks    []string `json:"sinks,omitempty"`
 	Channels []string `json:"channels,omitempty"`
 	// Topics bounds what is published, read, consumed or subscribed to, whatever the
-	// client asks for; none: all topics.
-	Topics []string `json:"topics,omitempty"`
+	// client asks for; without the field: all topics.
+	Topics Topics `json:"topics,omitempty"`
+}
+
+// Topics are patterns. An empty list, or null, is no good: who computes one and comes to
+// nothing does not mean all topics, which to leave it out says.
+type Topics []string
+
+// UnmarshalJSON implements json.Unmarshaler, so that null is not taken for absent.
+func (t *Topics) UnmarshalJSON(text []byte) error {
+	*t = Topics{}
+	if string(text) == "null" {
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(t))
 }
 
 // Limits are a principal's own; where one is 0 the hub's default counts.
@@ -109,6 +123,9 @@ func (p *Permission) compile() (r rule, err error) {
 	}
 	if len(p.Streams)+len(p.Sinks)+len(p.Channels) == 0 {
 		return r, errors.New("it names nothing: want patterns in streams, sinks or channels, ** for all of them")
+	}
+	if p.Topics != nil && len(p.Topics) == 0 {
+		return r, errors.New("topics: want at least one pattern, or none of the field for all topics")
 	}
 	if _, err := compileNames(p.Topics); err != nil {
 		return r, fmt.Errorf("topics: %w", err)
