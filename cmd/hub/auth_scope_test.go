@@ -186,3 +186,42 @@ func TestImposedTopicsBindWhoSettlesOverREST(t *testing.T) {
 		t.Errorf("of the event of a sink within the topics %v was acked", got)
 	}
 }
+
+// A list goes on from the last name that was told, and by no other.
+func TestListsNameNothingThatOneMayNotSee(t *testing.T) {
+	t.Parallel()
+	keys, one, two := guarded(t)
+	shop := keys.add("shop", `[{"allow":["read"],"streams":["shop"]},{"allow":["consume"],"sinks":["shop"],"streams":["shop"]},{"allow":["subscribe"],"channels":["shop"]}]`)
+	eventually(t, func() string { return notYet(one, shop) + notYet(two, shop) })
+	boss, h := one.by(keys.text["boss"]), two.by(shop)
+	for _, name := range []string{"hidden-a", "hidden-b", "shop"} {
+		boss.publish(name, `{"data":1}`)
+		boss.put(name, `{"streams":["hidden-a","shop"],"from":"oldest"}`)
+		boss.dial("/v1/broadcast/ws?channel=" + name)
+	}
+	for _, e := range boss.pull("shop", "", `{"max":2}`) {
+		boss.want(http.StatusOK, "POST", "/v1/sinks/shop/nacks", fmt.Sprintf(`{"stream":%q,"ids":[%q],"dead_letter":true}`, e.Stream, e.ID))
+	}
+	eventually(t, func() string {
+		if n := len(listed(boss, "channels", "channel")); n != 3 {
+			return fmt.Sprint(n, " channels are listed")
+		}
+		return ""
+	})
+	for list, name := range map[string]string{"streams": "stream", "sinks": "sink", "channels": "channel"} {
+		page := h.want(http.StatusOK, "GET", "/v1/"+list+"?limit=1", "")
+		if items := page[list].([]any); len(items) != 1 || items[0].(map[string]any)[name] != "shop" || page["next"] != nil {
+			t.Errorf("%s: %v", list, page)
+		}
+	}
+	letters := h.want(http.StatusOK, "GET", "/v1/sinks/shop/dead-letters?limit=1", "")
+	if items := letters["dead_letters"].([]any); len(items) != 1 || letters["next"] != nil {
+		t.Errorf("dead letters: %v", letters)
+	}
+	for _, request := range []string{"POST /v1/sinks/shop/pull", "GET /v1/sinks/shop/ws"} {
+		method, path, _ := strings.Cut(request, " ")
+		if answer := h.call(method, path, ""); strings.Contains(string(answer.body), "hidden") {
+			t.Errorf("%s: %s", request, answer.body)
+		}
+	}
+}

@@ -33,10 +33,37 @@ func (b *Broker) Channel(ctx context.Context, channel string) (hub.ChannelStatus
 }
 
 // Channels lists the channels with subscribers whose name begins with prefix, by
-// name, at most limit of those that come after a name.
+// name, at most limit of those that come after a name and that are seen.
 //
 // Errors: CodeUnavailable.
-func (b *Broker) Channels(ctx context.Context, prefix string, limit int, after string) (hub.ChannelPage, error) {
+func (b *Broker) Channels(ctx context.Context, prefix string, limit int, after string, seen func(string) bool) (hub.ChannelPage, error) {
+	page := hub.ChannelPage{Channels: []hub.ChannelStatus{}}
+	for some := limit + 1; ; some = channelsAtOnce {
+		more, err := b.channelsAfter(ctx, prefix, some, after)
+		if err != nil {
+			return page, err
+		}
+		for _, channel := range more.Channels {
+			if !seen(channel.Channel) {
+				continue
+			}
+			if len(page.Channels) == limit {
+				page.Next = page.Channels[limit-1].Channel
+				return page, nil
+			}
+			page.Channels = append(page.Channels, channel)
+		}
+		if after = more.Next; after == "" {
+			return page, nil
+		}
+	}
+}
+
+// channelsAtOnce is how many are read together, where many are not seen.
+const channelsAtOnce = 1000
+
+// channelsAfter is a page of all channels.
+func (b *Broker) channelsAfter(ctx context.Context, prefix string, limit int, after string) (hub.ChannelPage, error) {
 	from, to := "["+prefix, "("+prefix+"\xff"
 	if after >= prefix {
 		from = "(" + after + "!" // behind the blank, before what may be in a name

@@ -30,7 +30,7 @@ func counts(t *testing.T, b *broker.Broker, prefix string, limit int, want map[s
 	got := map[string]int64{}
 	var names []string
 	for after, first := "", true; first || after != ""; first = false {
-		page, err := b.Channels(t.Context(), prefix, limit, after)
+		page, err := b.Channels(t.Context(), prefix, limit, after, anything)
 		if err != nil {
 			return err.Error()
 		}

@@ -19,11 +19,11 @@ const redriveEvents = 500
 // of its event.
 const letterFields = 12
 
-// DeadLetters lists a sink's, stream by stream, after a cursor.
+// DeadLetters lists a sink's, stream by stream, after a cursor, of the streams that are seen.
 //
 // Errors: CodeSinkNotFound, CodeInvalidRequest for a cursor that is none,
 // CodeUnavailable.
-func (b *Broker) DeadLetters(ctx context.Context, sink string, limit int, cursor string) (hub.DeadLetterPage, error) {
+func (b *Broker) DeadLetters(ctx context.Context, sink string, limit int, cursor string, seen func(stream string) bool) (hub.DeadLetterPage, error) {
 	var page hub.DeadLetterPage
 	stored, err := b.settings(ctx, sink)
 	if err != nil {
@@ -34,7 +34,7 @@ func (b *Broker) DeadLetters(ctx context.Context, sink string, limit int, cursor
 		return page, err
 	}
 	for _, name := range stored.config.Streams {
-		if name < stream {
+		if name < stream || !seen(name) {
 			continue
 		}
 		from := "-"

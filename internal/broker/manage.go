@@ -166,7 +166,7 @@ func (b *Broker) reloadChanged(ctx context.Context) {
 }
 
 // Sinks lists sinks by name, at most limit, after a name.
-func (b *Broker) Sinks(ctx context.Context, limit int, after string) (hub.SinkPage, error) {
+func (b *Broker) Sinks(ctx context.Context, limit int, after string, seen func(string) bool) (hub.SinkPage, error) {
 	var page hub.SinkPage
 	cmd := command("smembers", b.keys.sinks())
 	if err := b.work(ctx, b.keys.sinks(), cmd); err != nil {
@@ -178,7 +178,7 @@ func (b *Broker) Sinks(ctx context.Context, limit int, after string) (hub.SinkPa
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if name <= after {
+		if name <= after || !seen(name) {
 			continue
 		}
 		if len(page.Sinks) == limit {

@@ -105,7 +105,7 @@ func (h *healing) left() string {
 func (h *healing) deadLetters() map[string]hub.DeadLetter {
 	var page hub.DeadLetterPage
 	h.must("listing the dead letters", func(ctx context.Context) (err error) {
-		page, err = h.broker.DeadLetters(ctx, modelSinkName, 10_000, "")
+		page, err = h.broker.DeadLetters(ctx, modelSinkName, 10_000, "", anything)
 		return err
 	})
 	h.mu.Lock()

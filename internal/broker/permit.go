@@ -39,10 +39,15 @@ func (b *Broker) permit(ctx context.Context, spec hub.ConsumerSpec) (hub.SinkSet
 	}
 	if len(spec.Streams) == 0 {
 		if confined, err = confine(spec.Scope, stored.config.Streams); err != nil {
-			return nil, nil, err
+			return nil, nil, errNotAll(spec.Sink)
 		}
 	}
 	return spec.Settings, confined, confined.check(spec.Sink, stored.config.Topics)
+}
+
+// errNotAll names no stream: who may not consume it may not know of it.
+func errNotAll(sink string) error {
+	return hub.Errorf(hub.CodeForbidden, "the sink %q has streams that may not be consumed here: name those that are meant, ?stream=…", sink)
 }
 
 // permitNew is permit for a sink that there is not.

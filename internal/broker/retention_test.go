@@ -301,7 +301,7 @@ func TestStreamEndsWithItsTTL(t *testing.T) {
 		if keys := s.Client(t).Keys(t.Context(), "hub:{*").Val(); len(keys) > 0 {
 			return fmt.Sprint("keys are left: ", keys)
 		}
-		if page, err := b.Streams(t.Context(), "", 10, ""); err != nil || len(page.Streams) > 0 {
+		if page, err := b.Streams(t.Context(), "", 10, "", anything); err != nil || len(page.Streams) > 0 {
 			return fmt.Sprintf("they are listed: %+v, %v", page, err)
 		}
 		return ""

@@ -22,6 +22,9 @@ func (s scope) See(name string) ([]string, error) {
 	return topics, nil
 }
 
+// anything is seen.
+func anything(string) bool { return true }
+
 // topical stores an event of each topic, whose data is the topic.
 func topical(t *testing.T, b *broker.Broker, stream string, topics ...string) []hub.ID {
 	t.Helper()

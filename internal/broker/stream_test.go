@@ -44,11 +44,11 @@ func TestStreamsAreMadeListedAndDeleted(t *testing.T) {
 	if _, err := one.Stream(t.Context(), "sink-only"); code(err) != hub.CodeStreamNotFound {
 		t.Errorf("a stream that only a sink has named is there: %v", err)
 	}
-	page, err := one.Streams(t.Context(), "o", 1, "")
+	page, err := one.Streams(t.Context(), "o", 1, "", anything)
 	if err != nil || len(page.Streams) != 1 || page.Streams[0].Stream != "orders" || page.Next != "orders" {
 		t.Errorf("the first page is %+v, %v", page, err)
 	}
-	page, err = one.Streams(t.Context(), "o", 1, page.Next)
+	page, err = one.Streams(t.Context(), "o", 1, page.Next, anything)
 	if err != nil || len(page.Streams) != 1 || page.Streams[0].Stream != "other" || page.Next != "" || page.Streams[0].Config != hub.DefaultStreamConfig() {
 		t.Errorf("the second page is %+v, %v", page, err)
 	}
@@ -60,7 +60,7 @@ func TestStreamsAreMadeListedAndDeleted(t *testing.T) {
 	if _, err := two.Stream(t.Context(), "orders"); code(err) != hub.CodeStreamNotFound {
 		t.Errorf("the deleted stream is there: %v", err)
 	}
-	if page, err := two.Streams(t.Context(), "orders", 10, ""); err != nil || len(page.Streams) > 0 {
+	if page, err := two.Streams(t.Context(), "orders", 10, "", anything); err != nil || len(page.Streams) > 0 {
 		t.Errorf("the deleted stream is listed: %+v, %v", page, err)
 	}
 	if _, err := two.Event(t.Context(), "orders", ids[0]); code(err) != hub.CodeStreamNotFound {
@@ -291,7 +291,7 @@ func TestStreamsOfOtherProgramsAreListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, func() string {
-		if page, err := b.Streams(t.Context(), "", 10, ""); err != nil || len(page.Streams) != 2 {
+		if page, err := b.Streams(t.Context(), "", 10, "", anything); err != nil || len(page.Streams) != 2 {
 			return fmt.Sprintf("%+v, %v", page, err)
 		}
 		return ""

@@ -63,8 +63,8 @@ func (b *Broker) statusOf(ctx context.Context, stream string, info streamInfo) h
 }
 
 // Streams lists streams whose names begin with prefix, by name, at most limit,
-// after a name.
-func (b *Broker) Streams(ctx context.Context, prefix string, limit int, after string) (hub.StreamPage, error) {
+// after a name, of those that are seen.
+func (b *Broker) Streams(ctx context.Context, prefix string, limit int, after string, seen func(string) bool) (hub.StreamPage, error) {
 	var page hub.StreamPage
 	cmd := command("smembers", b.keys.streams())
 	if err := b.work(ctx, b.keys.streams(), cmd); err != nil {
@@ -75,7 +75,7 @@ func (b *Broker) Streams(ctx context.Context, prefix string, limit int, after st
 		return page, readFailure(err, "listing the streams")
 	}
 	slices.Sort(names)
-	names = slices.DeleteFunc(names, func(name string) bool { return name <= after || !strings.HasPrefix(name, prefix) })
+	names = slices.DeleteFunc(names, func(name string) bool { return name <= after || !strings.HasPrefix(name, prefix) || !seen(name) })
 	for len(names) > 0 {
 		// Some of them may be gone, by their ttl.
 		some := names[:min(len(names), limit-len(page.Streams)+1, listedAtOnce)]

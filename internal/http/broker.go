@@ -42,8 +42,8 @@ type Streams interface {
 	// PutStream makes a stream or changes its settings.
 	PutStream(ctx context.Context, stream string, config hub.StreamConfig) (status hub.StreamStatus, created bool, err error)
 	// Streams lists streams whose name begins with prefix, by name, at most limit of
-	// those that come after a name.
-	Streams(ctx context.Context, prefix string, limit int, after string) (hub.StreamPage, error)
+	// those that come after a name and that seen lets pass.
+	Streams(ctx context.Context, prefix string, limit int, after string, seen func(string) bool) (hub.StreamPage, error)
 	// Stream tells of one.
 	Stream(ctx context.Context, stream string) (hub.StreamStatus, error)
 	// DeleteStream removes a stream with all that belongs to it. One that is not
@@ -73,8 +73,8 @@ type Readers interface {
 // Errors: CodeUnavailable.
 type Channels interface {
 	// Channels lists channels that have subscribers and whose name begins with prefix,
-	// by name, at most limit of those that come after a name.
-	Channels(ctx context.Context, prefix string, limit int, after string) (hub.ChannelPage, error)
+	// by name, at most limit of those that come after a name and that seen lets pass.
+	Channels(ctx context.Context, prefix string, limit int, after string, seen func(string) bool) (hub.ChannelPage, error)
 	// Channel tells of one, whether it has subscribers or not.
 	Channel(ctx context.Context, channel string) (hub.ChannelStatus, error)
 }
@@ -85,8 +85,9 @@ type Sinks interface {
 	// PutSink makes a sink or changes it. ignored names the settings that came too
 	// late to count.
 	PutSink(ctx context.Context, sink string, put hub.SinkPut) (status hub.SinkStatus, created bool, ignored []string, err error)
-	// Sinks lists sinks by name, at most limit of those that come after a name.
-	Sinks(ctx context.Context, limit int, after string) (hub.SinkPage, error)
+	// Sinks lists sinks by name, at most limit of those that come after a name and that
+	// seen lets pass.
+	Sinks(ctx context.Context, limit int, after string, seen func(string) bool) (hub.SinkPage, error)
 	// Status tells where a sink stands.
 	Status(ctx context.Context, sink string) (hub.SinkStatus, error)
 	// DeleteSink removes a sink. One that is not there is no error.
@@ -110,9 +111,9 @@ type Worker interface {
 
 // DeadLetters is what sinks have given up on.
 type DeadLetters interface {
-	// DeadLetters lists them, the events without an attempt. A page may be shorter
-	// than limit though it is not the last.
-	DeadLetters(ctx context.Context, sink string, limit int, cursor string) (hub.DeadLetterPage, error)
+	// DeadLetters lists them, the events without an attempt, of the streams that seen
+	// lets pass. A page may be shorter than limit though it is not the last.
+	DeadLetters(ctx context.Context, sink string, limit int, cursor string, seen func(stream string) bool) (hub.DeadLetterPage, error)
 	// Redrive has them delivered to this sink again.
 	Redrive(ctx context.Context, sink string, r hub.Redrive) (hub.Redriven, error)
 	// PurgeDeadLetters drops them all.

@@ -19,11 +19,10 @@ func (h *handler) listChannels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.Broker.Channels(r.Context(), prefix, limit, after)
+	page, err := h.Broker.Channels(r.Context(), prefix, limit, after, may(who(w), seesChannel, auth.Channel))
 	if err != nil {
 		return err
 	}
-	page.Channels = only(page.Channels, func(c *hub.ChannelStatus) string { return c.Channel }, may(who(w), seesChannel, auth.Channel))
 	channels := make([]channelAnswer, len(page.Channels))
 	for i, c := range page.Channels {
 		channels[i] = channelAnswer(c)

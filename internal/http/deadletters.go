@@ -19,7 +19,7 @@ func (h *handler) listDeadLetters(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	page, err := h.Broker.DeadLetters(r.Context(), sink, limit, cursor)
+	page, err := h.Broker.DeadLetters(r.Context(), sink, limit, cursor, seenStreams(who(w), sink))
 	if err != nil {
 		return err
 	}

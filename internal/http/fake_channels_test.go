@@ -2,6 +2,7 @@ package http_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"eventhub/internal/hub"
@@ -13,9 +14,11 @@ type fakeChannels struct {
 	channel  func(channel string) (hub.ChannelStatus, error)
 }
 
-func (f *fakeChannels) Channels(_ context.Context, prefix string, limit int, after string) (hub.ChannelPage, error) {
+func (f *fakeChannels) Channels(_ context.Context, prefix string, limit int, after string, seen func(string) bool) (hub.ChannelPage, error) {
 	if f.channels != nil {
-		return f.channels(prefix, limit, after)
+		page, err := f.channels(prefix, limit, after)
+		page.Channels = slices.DeleteFunc(page.Channels, func(c hub.ChannelStatus) bool { return !seen(c.Channel) })
+		return page, err
 	}
 	return hub.ChannelPage{}, nil
 }

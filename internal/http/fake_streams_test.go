@@ -2,6 +2,7 @@ package http_test
 
 import (
 	"context"
+	"slices"
 
 	"eventhub/internal/hub"
 )
@@ -24,9 +25,11 @@ func (f *fakeStreams) PutStream(_ context.Context, stream string, config hub.Str
 	return hub.StreamStatus{Stream: stream, Config: config}, true, nil
 }
 
-func (f *fakeStreams) Streams(_ context.Context, prefix string, limit int, after string) (hub.StreamPage, error) {
+func (f *fakeStreams) Streams(_ context.Context, prefix string, limit int, after string, seen func(string) bool) (hub.StreamPage, error) {
 	if f.streams != nil {
-		return f.streams(prefix, limit, after)
+		page, err := f.streams(prefix, limit, after)
+		page.Streams = slices.DeleteFunc(page.Streams, func(s hub.StreamStatus) bool { return !seen(s.Stream) })
+		return page, err
 	}
 	return hub.StreamPage{}, nil
 }

@@ -2,6 +2,7 @@ package http_test
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"eventhub/internal/http"
@@ -68,9 +69,11 @@ func (f *fakeBroker) PutSink(_ context.Context, sink string, put hub.SinkPut) (h
 	return hub.SinkStatus{Sink: sink}, false, nil, nil
 }
 
-func (f *fakeBroker) Sinks(_ context.Context, limit int, after string) (hub.SinkPage, error) {
+func (f *fakeBroker) Sinks(_ context.Context, limit int, after string, seen func(string) bool) (hub.SinkPage, error) {
 	if f.sinks != nil {
-		return f.sinks(limit, after)
+		page, err := f.sinks(limit, after)
+		page.Sinks = slices.DeleteFunc(page.Sinks, func(s hub.SinkStatus) bool { return !seen(s.Sink) })
+		return page, err
 	}
 	return hub.SinkPage{}, nil
 }
@@ -120,7 +123,7 @@ func (f *fakeBroker) Pending(_ context.Context, sink string, limit int) ([]hub.P
 	return nil, nil
 }
 
-func (f *fakeBroker) DeadLetters(_ context.Context, sink string, limit int, cursor string) (hub.DeadLetterPage, error) {
+func (f *fakeBroker) DeadLetters(_ context.Context, sink string, limit int, cursor string, _ func(stream string) bool) (hub.DeadLetterPage, error) {
 	if f.deadLetters != nil {
 		return f.deadLetters(sink, limit, cursor)
 	}

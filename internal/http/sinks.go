@@ -103,7 +103,7 @@ func (h *handler) listSinks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.Broker.Sinks(r.Context(), limit, after)
+	page, err := h.Broker.Sinks(r.Context(), limit, after, may(who(w), seesSink, auth.Sink))
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,6 @@ func (h *handler) listSinks(w http.ResponseWriter, r *http.Request) error {
 		Sink   string     `json:"sink"`
 		Config sinkConfig `json:"config"`
 	}
-	page.Sinks = only(page.Sinks, func(s *hub.SinkStatus) string { return s.Sink }, may(who(w), seesSink, auth.Sink))
 	sinks := make([]listed, len(page.Sinks))
 	for i, s := range page.Sinks {
 		sinks[i] = listed{s.Sink, newSinkConfig(seenSink(who(w), s).Config)}

@@ -108,11 +108,10 @@ func (h *handler) listStreams(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.Broker.Streams(r.Context(), prefix, limit, after)
+	page, err := h.Broker.Streams(r.Context(), prefix, limit, after, may(who(w), seesStream, auth.Stream))
 	if err != nil {
 		return err
 	}
-	page.Streams = only(page.Streams, func(s *hub.StreamStatus) string { return s.Stream }, may(who(w), seesStream, auth.Stream))
 	streams := make([]streamAnswer, len(page.Streams))
 	for i, s := range page.Streams {
 		streams[i] = newStreamAnswer(s)
