@@ -54,6 +54,7 @@ func (r *ring) take(next []*checkKey) {
 		if life := stay[k.life.print]; life != nil {
 			k.life = life
 		}
+		stay[k.life.print] = k.life // a key may be there twice, by two names
 	}
 	r.keys.Store(&next)
 	for _, k := range before {

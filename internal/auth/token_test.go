@@ -210,6 +210,25 @@ func TestPublicKeysAreAddedAndTakenAwayWithoutARestart(t *testing.T) {
 	})
 }
 
+func TestKeyThatIsThereTwiceEndsNobodyWhenOthersChange(t *testing.T) {
+	t.Parallel()
+	path := file(t, publicPEM(rsaKey(), rsaKey()))
+	bubble(t, auth.Options{PublicKeysFile: path}, func(t *testing.T, r *rig) {
+		p := r.takes(sign(jwa.RS256(), rsaKey(), "", claims(nil)))
+		write(t, path, publicPEM(rsaKey(), rsaKey(), otherRSA()))
+		time.Sleep(5 * time.Second)
+		r.takes(sign(jwa.RS256(), otherRSA(), "", claims(nil)))
+		if e := p.Ended(time.Now()); e != nil {
+			t.Errorf("who came by a key that stays has ended: %v", e)
+		}
+		write(t, path, publicPEM(otherRSA()))
+		time.Sleep(5 * time.Second)
+		if p.Ended(time.Now()) == nil {
+			t.Error("who came by a key that was taken away has not ended")
+		}
+	})
+}
+
 func TestFilesOfPublicKeysThatAreNotGood(t *testing.T) {
 	t.Parallel()
 	for want, text := range map[string]string{
