@@ -116,7 +116,11 @@ func (s *feeds) serveBroadcast(w http.ResponseWriter, r *http.Request) error {
 
 // connected counts an event stream among the connections of who asks while it is served.
 func (s *feeds) connected(w http.ResponseWriter, serve func() error) error {
-	leave, err := who(w).Account().Connect()
+	principal := who(w)
+	if end := principal.Ended(time.Now()); end != nil { // whose token is taken only because clocks differ
+		return end
+	}
+	leave, err := principal.Account().Connect()
 	if err != nil {
 		return err
 	}

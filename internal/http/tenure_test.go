@@ -101,6 +101,16 @@ func TestEventStreamIsToldBeforeItsTokenExpiresAndEndsWhenItDoes(t *testing.T) {
 	})
 }
 
+// A token is taken for a minute longer, as clocks differ, but nothing begins by it that
+// would have to end at once: an EventSource would come again and again.
+func TestNoEventStreamBeginsByATokenThatHasExpired(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{readerPath, "/v1/broadcast/sse?channel=room-1"} {
+		e := newEdgeWith(t, http.Options{Auth: knowing("good", granted(t, time.Now().Add(-time.Second), auth.Limits{}, everything))})
+		e.call("GET", path, "", "Authorization: Bearer good").problem(hub.CodeUnauthenticated)
+	}
+}
+
 func TestShortTokenIsToldToExpireAtOnce(t *testing.T) {
 	t.Parallel()
 	overPipesAs(t, expiring(2500*time.Millisecond), func(t *testing.T, _ *edge, _ *fakeReader, dial func(string) io.Reader) {
