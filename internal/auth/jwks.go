@@ -37,6 +37,7 @@ type jwks struct {
 	took   func() // has other keys been taken
 	total  *prometheus.CounterVec
 	ask    chan struct{} // somebody waits; has room for one
+	told   time.Time     // when the log was told of a failure; owned by run
 
 	mu      sync.Mutex // protects the fields below
 	begun   int        // questions
@@ -45,7 +46,6 @@ type jwks struct {
 	loaded  bool  // one has been answered
 	waiting int
 	changed chan struct{} // closed when a question has ended
-	told    time.Time     // when the log was told of a failure
 }
 
 func newJWKS(opts *Options, took func()) *jwks {
@@ -119,19 +119,15 @@ func (j *jwks) fetch(ctx context.Context) error {
 	} else if ctx.Err() == nil {
 		j.total.WithLabelValues("failed").Inc()
 	}
+	if err != nil && ctx.Err() == nil && time.Since(j.told) >= time.Minute { // before who waits is told: the log says why
+		j.told = time.Now()
+		j.log.Error("the issuer's keys cannot be had; those from before stay", slog.String("url", j.shown), slog.Bool("had_before", j.loaded), slog.Any("error", err))
+	}
 	j.mu.Lock()
 	j.ended, j.failed, j.loaded = j.begun, err, j.loaded || err == nil
-	tell := err != nil && ctx.Err() == nil && time.Since(j.told) >= time.Minute
-	if tell {
-		j.told = time.Now()
-	}
-	loaded := j.loaded
 	close(j.changed)
 	j.changed = make(chan struct{})
 	j.mu.Unlock()
-	if tell {
-		j.log.Error("the issuer's keys cannot be had; those from before stay", slog.String("url", j.shown), slog.Bool("had_before", loaded), slog.Any("error", err))
-	}
 	return err
 }
 
