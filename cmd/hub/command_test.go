@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -70,6 +71,28 @@ func TestNewKeyWorksWithTheEntryThatIsPrintedWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p, err := a.Authenticate(t.Context(), key); err != nil || p.ID() != "key:shop" || p.May(auth.Publish, auth.Stream, "example") != nil {
+		t.Errorf("the key is that of %s, %v", p.ID(), err)
+	}
+}
+
+// Who copies the file and forgets the hash must not have a key that all who read it know.
+func TestKeysOfTheReadmeAreGoodOnceTheirHashIsThere(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "```yaml\nkeys:\n")
+	text, _, found := strings.Cut("keys:\n"+text, "```")
+	if _, err := auth.Open(auth.Options{KeysFile: writeFile(t, text)}); !found || err == nil || !strings.Contains(err.Error(), "keys/0 (shop): hash: want") {
+		t.Errorf("without a hash of one's own the keys of README.md are taken: %v", err)
+	}
+	key, hash := auth.NewKey()
+	a, err := auth.Open(auth.Options{KeysFile: writeFile(t, strings.Replace(text, "hash: …", "hash: "+hash, 1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := a.Authenticate(t.Context(), key); err != nil || p.May(auth.Publish, auth.Stream, "orders") != nil || p.MaySink(auth.Consume, "billing", "orders") != nil {
 		t.Errorf("the key is that of %s, %v", p.ID(), err)
 	}
 }
