@@ -109,6 +109,26 @@ func refusals(t *testing.T, h *testHub) {
 	}
 }
 
+func TestEventsBeyondTheImposedTopicsCannotBeSettled(t *testing.T) {
+	t.Parallel()
+	keys, one, two := guarded(t)
+	key := keys.add("eu", european)
+	eventually(t, func() string { return notYet(one, key) + notYet(two, key) })
+	boss, h := one.by(keys.text["boss"]), two.by(key)
+	stored := boss.want(http.StatusCreated, "POST", "/v1/streams/orders/events", `[{"topic":"us.ny","data":1}]`)["ids"].([]any)
+	boss.put("eu-all", `{"streams":["orders"],"from":"oldest"}`)
+	boss.want(http.StatusOK, "POST", "/v1/sinks/eu-all/pull", `{"max":1,"wait":"20s"}`)
+	ids := fmt.Sprintf(`"ids":[%q]`, stored[0])
+	for _, c := range []struct{ verb, which string }{{"acks", ids}, {"acks", fmt.Sprintf(`"up_to":%q`, stored[0])}, {"nacks", ids + `,"dead_letter":true`}, {"extend", ids}} {
+		if answer := h.call("POST", "/v1/sinks/eu-all/"+c.verb, `{"stream":"orders",`+c.which+`}`); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s %s: %d %s", c.verb, c.which, answer.StatusCode, answer.body)
+		}
+	}
+	if answer := boss.want(http.StatusOK, "POST", "/v1/sinks/eu-all/acks", `{"stream":"orders",`+ids+`}`); len(answer["acked"].([]any)) != 1 {
+		t.Errorf("the event was not pending any more: %v", answer)
+	}
+}
+
 func TestListsHaveOnlyWhatOneMaySee(t *testing.T) {
 	t.Parallel()
 	keys, one, two := guarded(t)

@@ -221,7 +221,7 @@ func TestSinkThatShowsMoreThanTheScopeIsForbidden(t *testing.T) {
 		if sink == "within" {
 			want = ""
 		}
-		spec := hub.ConsumerSpec{Sink: sink, Streams: []string{"orders"}, Prefetch: 1, Scope: scope{"orders": {"eu.**"}, "fresh": {"us.**"}}}
+		spec := hub.ConsumerSpec{Sink: sink, Streams: []string{"orders"}, Prefetch: 1, Scope: scope{"orders": {"eu.**"}, "payments": {"us.**"}, "fresh": {"us.**"}}}
 		for what, do := range map[string]func() error{
 			"Check": func() error { return b.Check(t.Context(), spec) },
 			"Pull":  func() error { _, _, err := b.Pull(t.Context(), spec, 1, 0); return err },
@@ -231,6 +231,9 @@ func TestSinkThatShowsMoreThanTheScopeIsForbidden(t *testing.T) {
 					defer c.Close(t.Context(), false)
 					if _, err := c.AddStream(t.Context(), "fresh", ""); code(err) != hub.CodeForbidden {
 						t.Errorf("a stream of which other topics are imposed is added: %v", err)
+					}
+					if err := c.AckEach("payments", []hub.ID{{MS: 1}}, func(int, error) {}); code(err) != hub.CodeForbidden {
+						t.Errorf("events of a stream of which other topics are imposed are settled: %v", err)
 					}
 				}
 				return err
