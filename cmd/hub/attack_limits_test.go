@@ -339,6 +339,28 @@ func TestAPrincipalsLimitsAreItsOwn(t *testing.T) {
 	}
 }
 
+// TestAcksOfWhatWasDeliveredAreNotLimited: else what a client has settled comes again,
+// while its acks wait for longer than ack_wait.
+func TestAcksOfWhatWasDeliveredAreNotLimited(t *testing.T) {
+	t.Parallel()
+	keys := newKeyFile(t)
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting(), "HUB_COMMANDS_PER_SECOND=10").by(keys.text["boss"])
+	h.publishMany("orders", 300)
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=300&ack_wait=2s")
+	for _, e := range s.events(300) {
+		s.send(fmt.Sprintf(`{"type":"ack","ids":[%q]}`, e.ID))
+	}
+	eventually(t, func() string {
+		if text := string(h.call("GET", "/v1/sinks/billing", "").body); !strings.Contains(text, `"pending":0`) || !strings.Contains(text, `"redelivered":0`) {
+			return text
+		}
+		return ""
+	})
+	if n := measured(t, h, `hub_limited_total{limit="commands"}`); n != 0 {
+		t.Errorf("%v acks had to wait", n)
+	}
+}
+
 func TestEventsBeyondTheirLimitAreNotStored(t *testing.T) {
 	t.Parallel()
 	keys := newKeyFile(t)

@@ -61,7 +61,7 @@ func (s *sinkSource) gather(sess *session, frame []byte) bool {
 		}
 	}
 	sess.server.metrics.acks.Inc()
-	if !sess.pace() {
+	if !sess.due.take() && !sess.pace() {
 		return true // it comes too late
 	}
 	if len(list) > 1 {

@@ -54,6 +54,41 @@ func TestWhatSettlesEventsWaitsForItsTurn(t *testing.T) {
 	}
 }
 
+func TestWhatSettlesWhatWasDeliveredWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	for name, command := range map[string]string{
+		"ack":  `{"type":"ack","ids":["%d-0"]}`,
+		"ref":  `{"type":"ack","ref":%d,"ids":["%[1]d-0"]}`,
+		"nack": `{"type":"nack","ids":["%d-0"]}`,
+	} {
+		inBubble(t, &fakeBroker{consumer: ordered()}, Options{CommandsPerSecond: 10}, func(b *bubble) {
+			f := b.open(sockets[0], someone(b.t, "key:shop", allowed(), time.Time{}))
+			events := make([]hub.Event, 30)
+			for i := range events {
+				events[i] = hub.Event{Stream: "orders", Data: []byte("1"), Attempt: 1}
+			}
+			b.broker.consumer.set(func() { b.broker.consumer.next = []hub.Delivery{{Events: events}} })
+			synctest.Wait()
+			// One for each event, and ten that settle nothing; the others wait.
+			if err := f.write(together(45, func(i int) string { return fmt.Sprintf(command, i) })); err != nil {
+				b.t.Fatal(err)
+			}
+			synctest.Wait()
+			if heard := b.broker.consumer.heard(); len(heard) != 40 {
+				b.t.Errorf("%s: the engine is told %d times at once", name, len(heard))
+			}
+			if n := b.limited.get(limitCommands); n != 1 {
+				b.t.Errorf("%s: %d had to wait", name, n)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if heard := b.broker.consumer.heard(); len(heard) != 5 {
+				b.t.Errorf("%s: the engine is told %d times later", name, len(heard))
+			}
+		})
+	}
+}
+
 func TestOtherCommandsAreRefusedAndNotDone(t *testing.T) {
 	t.Parallel()
 	inBubble(t, everySource(), Options{CommandsPerSecond: 3, Auth: tokens{}}, func(b *bubble) {

@@ -61,6 +61,7 @@ type session struct {
 	underway  *semaphore.Weighted // of commands
 	commands  atomic.Int32        // how many
 	pacer     *rate.Limiter       // of commands; nil: as many as come
+	due       due                 // what it may settle without being paced
 	publisher *publisher          // owned by the reader; nil before the first publish
 	renewal   *renewal            // owned by the reader; nil before the first authenticate
 	imposed   imposed             // owned by the reader

@@ -34,7 +34,7 @@ func (s *Server) ServeSink(w http.ResponseWriter, r *http.Request, who *auth.Pri
 		s.closed(sess)
 		return err
 	}
-	src := &sinkSource{consumer: consumer, spec: spec, maxStreams: s.opts.MaxStreams}
+	src := &sinkSource{consumer: consumer, spec: spec, maxStreams: s.opts.MaxStreams, due: &sess.due}
 	s.serve(w, r, sess, src.readyFrame(sess), src)
 	return nil
 }
@@ -56,6 +56,7 @@ type sinkSource struct {
 	consumer   hub.Consumer
 	spec       hub.ConsumerSpec
 	maxStreams int
+	due        *due // the session's
 
 	receipt [1]hub.Receipt // room for gather
 	crowd   crowd
@@ -101,6 +102,7 @@ func (s *sinkSource) frames(out *outbox) (more bool, err error) {
 	for _, gap := range delivery.Gaps {
 		out.text(gapFrame(gap))
 	}
+	s.due.add(len(delivery.Events)) // before the client can settle them
 	for i := range delivery.Events {
 		out.put(delivery.Events[i].AppendJSON)
 	}
