@@ -15,15 +15,17 @@ import (
 // a route will be added for tomorrow; what is not there is told to anybody.
 type door struct {
 	*handler
-	routes     chi.Routes
-	next       http.Handler
-	handshakes *rate.Limiter // nil: as many as come
+	routes chi.Routes
+	next   http.Handler
+	// Handshakes in a second; nil: as many as come. Anybody can show a ticket that is not
+	// good, so those are counted apart.
+	handshakes, tickets *rate.Limiter
 }
 
 func newDoor(h *handler, routes chi.Routes, next http.Handler) *door {
 	d := &door{handler: h, routes: routes, next: next}
 	if n := h.HandshakesPerSecond; n > 0 {
-		d.handshakes = rate.NewLimiter(rate.Limit(n), n)
+		d.handshakes, d.tickets = rate.NewLimiter(rate.Limit(n), n), rate.NewLimiter(rate.Limit(n), n)
 	}
 	return d
 }
@@ -59,23 +61,24 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // admit finds out who asks, and counts the request as theirs. What is costly comes after
-// what is not.
+// what is not; and those whom nobody knows, or who ask for too much, leave the handshakes
+// to the others. A ticket takes Redis, and is not to be used up in vain,
+// so with one that is counted first.
 func (d *door) admit(rec *recorder, r *http.Request) error {
 	begins := opens(r)
-	if begins != opensNothing && d.handshakes != nil && !d.handshakes.Allow() {
-		d.Limited("handshakes")
-		return &hub.Error{Code: hub.CodeRateLimited, RetryAfter: time.Second, Detail: "too many WebSockets and event streams begin on this hub at the moment (HUB_HANDSHAKES_PER_SECOND)"}
-	}
 	shown, err := takeCredential(r, begins)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case shown.ticket != "":
+	}
+	if shown.ticket != "" {
+		if err := d.begin(begins, d.tickets); err != nil {
+			return err
+		}
 		rec.who, rec.ticket, err = d.useTicket(r, shown.ticket, begins)
-	case shown.token != "":
+	} else if shown.token != "" {
 		rec.tokenShown = true
 		rec.who, err = d.Auth.Authenticate(r.Context(), shown.token)
-	default:
+	} else {
 		rec.who, err = d.Auth.Anonymous(addressOf(r))
 	}
 	if err != nil {
@@ -85,7 +88,19 @@ func (d *door) admit(rec *recorder, r *http.Request) error {
 	if rec.who == nil {
 		return hub.Errorf(hub.CodeUnauthenticated, "it is not known who asks")
 	}
-	return rec.who.Account().Request()
+	if err := rec.who.Account().Request(); err != nil || shown.ticket != "" {
+		return err
+	}
+	return d.begin(begins, d.handshakes)
+}
+
+// begin counts a handshake, if it is one.
+func (d *door) begin(what opening, bucket *rate.Limiter) error {
+	if what == opensNothing || bucket == nil || bucket.Allow() {
+		return nil
+	}
+	d.Limited("handshakes")
+	return &hub.Error{Code: hub.CodeRateLimited, RetryAfter: time.Second, Detail: "too many WebSockets and event streams begin on this hub at the moment (HUB_HANDSHAKES_PER_SECOND)"}
 }
 
 // leads says whether there is something where a request goes to.
