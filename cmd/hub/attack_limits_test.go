@@ -339,6 +339,31 @@ func TestAPrincipalsLimitsAreItsOwn(t *testing.T) {
 	}
 }
 
+func TestTicketsThatNobodyUsesDoNotFillRedis(t *testing.T) {
+	t.Parallel()
+	keys := newKeyFile(t)
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting())
+	hasty := keys.limited("hasty", bossGrant, `{"tickets_per_second":0.01}`)
+	eventually(t, func() string { return notYet(h, hasty) })
+	by, made := h.by(hasty), 0
+	for range 110 {
+		answer := by.call("POST", "/v1/tickets", "")
+		if answer.StatusCode == http.StatusCreated {
+			made++
+			continue
+		}
+		if problem := contractProblem(t, answer); problem.Code != hub.CodeRateLimited || answer.Header.Get("Retry-After") == "" || !strings.Contains(problem.Detail, "HUB_TICKETS_PER_SECOND") {
+			t.Fatalf("%v %s", answer.Header, answer.body)
+		}
+	}
+	if made != 100 {
+		t.Errorf("%d tickets are made, want 100 at once and one in 100 s", made)
+	}
+	if boss := h.by(keys.text["boss"]); measured(t, boss, `hub_limited_total{limit="tickets"}`) == 0 {
+		t.Error("nothing is counted as limited by tickets")
+	}
+}
+
 // TestAcksOfWhatWasDeliveredAreNotLimited: else what a client has settled comes again,
 // while its acks wait for longer than ack_wait.
 func TestAcksOfWhatWasDeliveredAreNotLimited(t *testing.T) {

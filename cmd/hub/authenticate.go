@@ -11,7 +11,7 @@ import (
 
 // limits are what hub_limited_total counts.
 var limits = [...]string{
-	"requests", "events", "connections", "address", "principal", "handshakes", "commands", "pings", "fragments", "message_time",
+	"requests", "events", "connections", "address", "principal", "handshakes", "commands", "pings", "fragments", "message_time", "tickets",
 }
 
 // newLimited counts what limits have refused or closed.
@@ -32,7 +32,7 @@ func newLimited(registry prometheus.Registerer) func(limit string) {
 func newAuthenticator(cfg *config, local bool, limited func(string), log *slog.Logger, registry prometheus.Registerer) (*auth.Authenticator, error) {
 	opts := cfg.sources()
 	opts.Batch, opts.Limited, opts.Log, opts.Registry = cfg.MaxBatchEvents, limited, log, registry
-	opts.Defaults = auth.Limits{Requests: float64(cfg.RequestsPerSecond), Events: float64(cfg.EventsPerSecond), Connections: cfg.MaxConnectionsPerPrincipal}
+	opts.Defaults = auth.Limits{Requests: float64(cfg.RequestsPerSecond), Events: float64(cfg.EventsPerSecond), Tickets: float64(cfg.TicketsPerSecond), Connections: cfg.MaxConnectionsPerPrincipal}
 	switch {
 	case cfg.authenticates():
 	case local:

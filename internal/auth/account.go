@@ -14,17 +14,22 @@ import (
 const (
 	limitRequests  = "requests"
 	limitEvents    = "events"
+	limitTickets   = "tickets"
 	limitPrincipal = "principal"
 )
+
+// ticketsAtOnce is how many tickets may be made in a row: a page that opens many feeds
+// at once needs as many.
+const ticketsAtOnce = 100
 
 // Account bounds what one principal does on this hub, by all its tokens and connections.
 // A nil Account bounds nothing.
 type Account struct {
-	requests, events *rate.Limiter // of rate.Inf: as many as come
-	most             atomic.Int64  // connections; 0: as many as come
-	open             atomic.Int64
-	limited          func(limit string)
-	gone             atomic.Bool // the registry has forgotten it
+	requests, events, tickets *rate.Limiter // of rate.Inf: as many as come
+	most                      atomic.Int64  // connections; 0: as many as come
+	open                      atomic.Int64
+	limited                   func(limit string)
+	gone                      atomic.Bool // the registry has forgotten it
 
 	// Owned by the registry, under its lock.
 	limits    Limits
@@ -35,6 +40,7 @@ func newAccount(limits Limits, batch int, limited func(string)) *Account {
 	a := &Account{limited: limited, limits: limits}
 	a.requests = rate.NewLimiter(bucketOf(limits.Requests, 1))
 	a.events = rate.NewLimiter(bucketOf(limits.Events, batch))
+	a.tickets = rate.NewLimiter(bucketOf(limits.Tickets, ticketsAtOnce))
 	a.most.Store(int64(limits.Connections))
 	return a
 }
@@ -50,6 +56,8 @@ func (a *Account) set(limits Limits, batch int) {
 	change(a.requests, limit, burst)
 	limit, burst = bucketOf(limits.Events, batch)
 	change(a.events, limit, burst)
+	limit, burst = bucketOf(limits.Tickets, ticketsAtOnce)
+	change(a.tickets, limit, burst)
 	a.most.Store(int64(limits.Connections))
 }
 
@@ -76,6 +84,14 @@ func (a *Account) Publish(events int) error {
 		return nil
 	}
 	return a.take(a.events, events, limitEvents, "HUB_EVENTS_PER_SECOND")
+}
+
+// Ticket counts a ticket. The error is an *Error of CodeRateLimited.
+func (a *Account) Ticket() error {
+	if a == nil {
+		return nil
+	}
+	return a.take(a.tickets, 1, limitTickets, "HUB_TICKETS_PER_SECOND")
 }
 
 // Connect counts a WebSocket or an event stream until leave is called. The error is an
@@ -120,5 +136,5 @@ func (a *Account) idle(now time.Time) bool {
 	full := func(bucket *rate.Limiter) bool {
 		return bucket.Limit() == rate.Inf || bucket.TokensAt(now) >= float64(bucket.Burst())
 	}
-	return a.open.Load() == 0 && full(a.requests) && full(a.events)
+	return a.open.Load() == 0 && full(a.requests) && full(a.events) && full(a.tickets)
 }

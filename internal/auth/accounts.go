@@ -114,6 +114,9 @@ func (l Limits) or(defaults Limits) Limits {
 	if l.Events == 0 {
 		l.Events = defaults.Events
 	}
+	if l.Tickets == 0 {
+		l.Tickets = defaults.Tickets
+	}
 	if l.Connections == 0 {
 		l.Connections = defaults.Connections
 	}

@@ -79,10 +79,11 @@ func onceEach(decoder *json.Decoder) error {
 	if opening != json.Delim('{') && opening != json.Delim('[') {
 		return nil
 	}
-	seen := map[json.Token]bool{}
+	seen := map[string]bool{}
 	for decoder.More() {
 		if opening == json.Delim('{') {
-			name, _ := decoder.Token()
+			token, _ := decoder.Token()
+			name := strings.ToLower(fmt.Sprint(token)) // encoding/json takes either case
 			if seen[name] {
 				return fmt.Errorf("it has a field twice, the second time before byte %d", decoder.InputOffset())
 			}

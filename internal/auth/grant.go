@@ -54,6 +54,7 @@ func (t *Topics) UnmarshalJSON(text []byte) error {
 type Limits struct {
 	Requests    float64 `json:"requests_per_second,omitempty"`
 	Events      float64 `json:"events_per_second,omitempty"` // published
+	Tickets     float64 `json:"tickets_per_second,omitempty"`
 	Connections int     `json:"connections,omitempty"`
 }
 
@@ -89,7 +90,7 @@ func (g *Grant) compile() ([]rule, error) {
 	if len(g.Permissions) > maxPermissions {
 		return nil, fmt.Errorf("permissions: there are %d, at most %d are allowed", len(g.Permissions), maxPermissions)
 	}
-	if g.Limits.Requests < 0 || g.Limits.Events < 0 || g.Limits.Connections < 0 {
+	if g.Limits.Requests < 0 || g.Limits.Events < 0 || g.Limits.Tickets < 0 || g.Limits.Connections < 0 {
 		return nil, errors.New("limits: want numbers that are not negative")
 	}
 	rules := make([]rule, len(g.Permissions))

@@ -17,6 +17,9 @@ import (
 const (
 	ticketPause = 5 * time.Second // from one use to the next, while its user has not left
 	ticketLife  = 24 * time.Hour  // from its making to its last use, whatever its principal
+	// ticketReturn is how long one is kept for who has left: of those who never come back
+	// there may be many.
+	ticketReturn = time.Hour
 )
 
 // PutTicket keeps a ticket for all hubs, under the hash of its text, which Redis is not
@@ -83,12 +86,12 @@ func (b *Broker) HoldsTicket(ctx context.Context, hash string, turn int64) (bool
 }
 
 // LeaveTicket lets the ticket be used again at once, if nobody else has used it since
-// that turn.
+// that turn, for an hour at most.
 //
 // Errors: CodeUnavailable.
 func (b *Broker) LeaveTicket(ctx context.Context, hash string, turn int64) error {
 	key := b.keys.ticket(hash)
-	return readFailure(b.work(ctx, key, ticketLeaveScript.call([]string{key}, turn)), "leaving the ticket")
+	return readFailure(b.work(ctx, key, ticketLeaveScript.call([]string{key}, turn, ticketReturn.Milliseconds())), "leaving the ticket")
 }
 
 // placeName is short, as a place may be a long path and query.

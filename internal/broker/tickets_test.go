@@ -231,3 +231,26 @@ func TestTicketsAreUnavailableWithoutRedis(t *testing.T) {
 		}
 	}
 }
+
+func TestTicketOfWhoHasLeftIsForgottenWithinAnHour(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, url string, client *redis.Client) {
+		b := startBroker(t, url)
+		lives := func(least, most time.Duration) {
+			t.Helper()
+			if life := client.PTTL(t.Context(), "hub:ticket:h").Val(); life < least || life > most {
+				t.Errorf("Redis is to forget it in %s, want %s to %s", life, least, most)
+			}
+		}
+		if err := b.PutTicket(t.Context(), "h", hub.Ticket{Principal: []byte("p"), Expires: time.Now().Add(30 * time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+		for turn := range int64(2) {
+			wantTurn(t, "in its place", used(t, b, "h", "/sse"), turn+1)
+			lives(23*time.Hour, 24*time.Hour)
+			if err := b.LeaveTicket(t.Context(), "h", turn+1); err != nil {
+				t.Fatal(err)
+			}
+			lives(59*time.Minute, time.Hour)
+		}
+	})
+}

@@ -42,7 +42,7 @@ func TestFaultsNameTheFileAndShowNothingOfTheKey(t *testing.T) {
 		"some other PEM":       {good, odd, "the key: want a PEM file with a private key"},
 		"text as key":          {good, []byte(canary), "the key: want a PEM file with a private key"},
 		"another's key":        {good, other, "the key: want the private key of the certificate, this is another's"},
-		"endless key":          {good, bytes.Repeat([]byte("x"), 2<<20), "the key: want a readable file: it has more than 1048576 bytes"},
+		"endless key":          {good, bytes.Repeat([]byte("x"), 9<<20), "the key: want a readable file: it has more than 8388608 bytes"},
 		"nothing but the pair": {good, key, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -147,7 +147,7 @@ func TestWhatIsNotGoodIsToldOncePerChange(t *testing.T) {
 func TestLargeFileIsNotRead(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
-	for size, fault := range map[int]string{1 << 20: "", 1<<20 + 1: "more than 1048576 bytes"} {
+	for size, fault := range map[int]string{8 << 20: "", 8<<20 + 1: "more than 8388608 bytes"} {
 		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -10,11 +10,11 @@ import (
 	"os"
 )
 
-// fileBytes bounds a file: a long chain of certificates has 20 KiB, a thousand keys with
-// their permissions have some hundred.
-const fileBytes = 1 << 20
+// fileBytes bounds a file: a long chain of certificates has 20 KiB, ten thousand keys with
+// their permissions have two MiB or more.
+const fileBytes = 8 << 20
 
-// Read reads a file of at most 1 MiB. The error leaves the path out, which the caller
+// Read reads a file of at most 8 MiB. The error leaves the path out, which the caller
 // says.
 func Read(path string) ([]byte, error) {
 	file, err := os.Open(path)

@@ -39,6 +39,9 @@ func (h *handler) makeTicket(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	principal, now := who(w), time.Now()
+	if err := principal.Account().Ticket(); err != nil { // each is kept in Redis
+		return err
+	}
 	if end := principal.Ended(now); end != nil { // whose token is taken only because clocks differ
 		return end
 	}

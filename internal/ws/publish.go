@@ -56,6 +56,9 @@ func (s *session) store(ctx context.Context, c *command, p hub.Publication) {
 	}
 	s.answer(c, err, func(dst []byte) []byte {
 		dst = appendString(appendIDs(dst, "ids", published.IDs), "stream", p.Stream)
+		if published.Durability != "" {
+			dst = appendString(dst, "durability", string(published.Durability))
+		}
 		if len(published.Replayed) > 0 {
 			dst = appendInts(dst, "replayed", published.Replayed)
 		}
