@@ -86,6 +86,19 @@ func (st *sinkStream) unknown(entries []any) []handback {
 	return back
 }
 
+// beyond are the events after this one that consumers here are believed to hold.
+func (st *sinkStream) beyond(first hub.ID) []string {
+	var ids []string
+	for _, a := range st.attachments {
+		for id := range a.leases {
+			if id.Compare(first) > 0 {
+				ids = append(ids, id.String())
+			}
+		}
+	}
+	return ids
+}
+
 func (st *sinkStream) holds(id hub.ID) bool {
 	for _, a := range st.attachments {
 		if _, ok := a.leases[id]; ok {

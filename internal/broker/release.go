@@ -48,7 +48,8 @@ type release struct {
 // released is what Redis says of a release.
 type released struct {
 	result  hub.Settled
-	waiting bool // some of them are delivered again
+	waiting bool   // some of them are delivered again
+	first   hub.ID // of those
 	held    holders
 	taken   []string // of those behind, in strict order
 	due     int64    // ms until the next waiting event is, -1 for none
@@ -93,7 +94,9 @@ func (r release) answer(cmds []once) (done released, failed error) {
 			switch outcome := number(results[j]); outcome {
 			case 1, 2:
 				done.result.Done = append(done.result.Done, id)
-				done.waiting = done.waiting || outcome == 1
+				if outcome == 1 && (!done.waiting || id.Compare(done.first) < 0) {
+					done.waiting, done.first = true, id
+				}
 				done.held[holder] = append(done.held[holder], id.String()+"/"+strconv.FormatInt(number(attempts[j]), 10))
 			case 0:
 				done.result.NotPending = append(done.result.NotPending, id)
@@ -129,6 +132,9 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		}
 		s.discharge(st, done.taken)
 		s.discharge(st, textsOf(done.result.Done))
+		if s.strict() && !r.all && r.holder == s.broker.name {
+			s.holdBack(st, done)
+		}
 		s.due(st, done)
 		if err != nil {
 			s.doubts(st)
@@ -141,6 +147,18 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		}
 		then(done.result, nil)
 	})
+}
+
+// holdBack has nothing handed over that strict order has taken back. Another hub may have
+// done so before, for an event that it has settled, and its word be still on the way: then
+// Redis names nothing that was taken back now, or says that what failed is not this hub's.
+func (s *sink) holdBack(st *sinkStream, done released) {
+	if done.waiting {
+		s.discharge(st, st.beyond(done.first))
+	}
+	if len(done.result.Stale) > 0 {
+		s.standStill(st)
+	}
 }
 
 // due has this hub, or another, look in time for what waits now.

@@ -162,8 +162,8 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 		st.lookAt(now.Add(s.foreign())) // it is over then, if not before
 	}
 	st.unread = st.unread || waits || number(answer[4]) == 1
-	if mine && !c.pull && number(answer[3]) > int64(st.leased+len(entries)) && !st.acking && len(st.acks) == 0 {
-		st.orphans = true // an answer was lost before
+	if mine && !c.pull && !st.acking && len(st.acks) == 0 {
+		s.compare(st, number(answer[3]), int64(st.leased+len(entries)))
 	}
 	if st.orphans && !c.pull && !s.noAck() {
 		// What that had goes first: these are found with it.
@@ -181,8 +181,20 @@ func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt tim
 	s.looked(st, p.look, done, done)
 }
 
-// standStill: an answer was lost, so in strict order nothing goes on until it is
-// known what this hub holds.
+// compare has it looked what this hub holds where Redis counts otherwise.
+func (s *sink) compare(st *sinkStream, counted, believed int64) {
+	switch {
+	case counted > believed:
+		st.orphans = true // an answer was lost before
+	case counted < believed:
+		// Others have settled some, and their word is still on the way, or lost. What
+		// waits to be handed over may be behind what they have nacked.
+		s.standStill(st)
+	}
+}
+
+// standStill: an answer was lost, or another hub's word, so in strict order nothing goes
+// on until it is known what this hub holds.
 func (s *sink) standStill(st *sinkStream) {
 	if s.strict() {
 		s.recall(st)
