@@ -62,23 +62,24 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit finds out who asks, and counts the request as theirs. What is costly comes after
 // what is not; and those whom nobody knows, or who ask for too much, leave the handshakes
-// to the others. A ticket takes Redis, and is not to be used up in vain,
-// so with one that is counted first.
+// to the others. A ticket takes Redis, and is not to be used up in vain, so with one that
+// is counted first.
 func (d *door) admit(rec *recorder, r *http.Request) error {
 	begins := opens(r)
 	shown, err := takeCredential(r, begins)
 	if err != nil {
 		return err
 	}
-	if shown.ticket != "" {
+	switch {
+	case shown.ticket != "":
 		if err := d.begin(begins, d.tickets); err != nil {
 			return err
 		}
 		rec.who, rec.ticket, err = d.useTicket(r, shown.ticket, begins)
-	} else if shown.token != "" {
+	case shown.token != "":
 		rec.tokenShown = true
 		rec.who, err = d.Auth.Authenticate(r.Context(), shown.token)
-	} else {
+	default:
 		rec.who, err = d.Auth.Anonymous(addressOf(r))
 	}
 	if err != nil {
