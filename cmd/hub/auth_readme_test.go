@@ -21,7 +21,7 @@ func TestReadmesFileOfKeysIsAGoodOne(t *testing.T) {
 		t.Fatal("the README has no file of keys")
 	}
 	other := newKeyFile(t)
-	text := regexp.MustCompile(`hash: [0-9a-f]{64}`).ReplaceAllString(string(found[1]), "hash: "+other.keys[0].Hash)
+	text := strings.Replace(string(found[1]), "hash: …", "hash: "+other.keys[0].Hash, 1)
 	h := startHub(t, "HUB_API_KEYS_FILE="+newFile(t, []byte(text))).by(other.text["boss"])
 	for request, want := range map[string]int{
 		"POST /v1/streams/shop.visits/events": http.StatusCreated, "POST /v1/streams/visits/events": http.StatusForbidden,
