@@ -37,7 +37,7 @@ run: ## start a hub on 127.0.0.1:8080, with an embedded Redis unless HUB_REDIS_U
 	$(GO) run ./cmd/hub
 
 test: redis-server tools ## run every test, on a real redis-server
-	$(GO) test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
+	$(GO) test -race -shuffle=on -timeout 15m $(TESTFLAGS) ./...
 	@set -e; for module in $(NESTED); do \
 		echo "$(GO) test -C $$module ./..."; \
 		$(GO) test -C $$module -shuffle=on -timeout 10m $(TESTFLAGS) ./...; \
