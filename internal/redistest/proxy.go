@@ -30,6 +30,9 @@ type Proxy struct {
 	links  map[*link]struct{} // each until its goroutine ends
 	drops  int                // answers still to be lost
 	only   []string           // commands whose answers are lost; empty: all but the handshake's
+	shape  Shape              // how traffic is slowed
+	shaped int                // pieces that were
+	resets int                // connections that were reset
 	closed bool               // nothing is restored any more
 }
 
@@ -97,7 +100,7 @@ func (p *Proxy) Refuse() {
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drops, p.only = 0, nil
+	p.drops, p.only, p.shape = 0, nil, Shape{}
 	if !isOpen(p.open) {
 		close(p.open)
 	}
