@@ -1,0 +1,7 @@
+package main
+
+func redisScenarios() []*scenario    { return nil }
+func networkScenarios() []*scenario  { return nil }
+func dataScenarios() []*scenario     { return nil }
+func failoverScenarios() []*scenario { return nil }
+func clientScenarios() []*scenario   { return nil }
