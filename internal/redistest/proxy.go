@@ -30,6 +30,7 @@ type Proxy struct {
 	links  map[*link]struct{} // each until its goroutine ends
 	drops  int                // answers still to be lost
 	only   []string           // commands whose answers are lost; empty: all but the handshake's
+	lost   int                // answers that were
 	shape  Shape              // how traffic is slowed
 	shaped int                // pieces that were
 	resets int                // connections that were reset
@@ -138,6 +139,13 @@ func (p *Proxy) DropReplies(n int, commands ...string) {
 	p.drops, p.only = n, commands
 }
 
+// Lost is how many answers DropReplies has lost.
+func (p *Proxy) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
+}
+
 // CutAll closes the current connections on both sides, even those that a Blackhole
 // or a Freeze holds, and returns when they are closed. What they hold is lost. New
 // ones are welcome.
@@ -235,5 +243,6 @@ func (p *Proxy) loses(command string) bool {
 		return false
 	}
 	p.drops--
+	p.lost++
 	return true
 }

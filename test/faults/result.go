@@ -26,7 +26,7 @@ type result struct {
 func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.Duration) {
 	v := history.Check(h, sc.bounds)
 	if sc.check != nil {
-		sc.check(r, h, v)
+		sc.check(h, v)
 	}
 	res.Figures, res.Counts, res.Settled = v.Figures, v.Counts, settled
 	res.Effect = len(h.Faults) > 0 && history.Effective(h.Faults)
@@ -42,6 +42,9 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 			if !f.Fault.Harmless() {
 				res.Wrong = append(res.Wrong, string(f.Fault)+": "+f.What)
 			}
+		}
+		if len(res.Wrong) == 0 {
+			res.Wrong = append(res.Wrong, fmt.Sprint(v.Counts))
 		}
 	}
 	res.slow("publishing stood still", v.Figures.Outage, sc.outage)

@@ -21,7 +21,7 @@ type scenario struct {
 	warm     time.Duration
 
 	fault func(r *rig)
-	check func(r *rig, h *history.History, v *history.Verdict) // what else is to hold, nil for nothing
+	check func(h *history.History, v *history.Verdict) // what else is to hold, nil for nothing
 	// outage is how long publishing may be interrupted, and recovery how long events may
 	// take from the end of the fault, as the project promises it; 0: nothing is promised.
 	outage, recovery time.Duration

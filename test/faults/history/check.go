@@ -145,14 +145,19 @@ func (c *checker) wiped(from, to time.Duration) bool {
 	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Wipes && f.Began <= to && f.Ended >= from })
 }
 
-// forfeit says whether what Redis confirmed at a moment may have gone with a primary.
-func (c *checker) forfeit(at time.Duration) bool {
-	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Forfeits && f.Began <= at && at <= f.Ended })
+// reset says whether a group was forgotten between two moments.
+func (c *checker) reset(from, to time.Duration) bool {
+	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return (f.Wipes || f.Resets) && f.Began <= to && f.Ended >= from })
 }
 
-// shaken says whether there was such a moment between two.
+// forfeit says whether what Redis confirmed at a moment may have gone with a primary.
+func (c *checker) forfeit(at time.Duration) bool {
+	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Forfeits && f.Began-f.Lag <= at && at <= f.Ended })
+}
+
+// shaken says whether Redis may have forgotten anything between two moments.
 func (c *checker) shaken(from, to time.Duration) bool {
-	return c.wiped(from, to) || slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Forfeits && f.Began <= to && f.Ended >= from })
+	return c.reset(from, to) || slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Forfeits && f.Began-f.Lag <= to && f.Ended >= from })
 }
 
 // covered says whether a feed was told that it misses an event of a stream.

@@ -117,11 +117,14 @@ type Fault struct {
 	Began, Ended time.Duration
 	Proof        string // what shows that it happened, "" when nothing does
 
-	// Wipes: Redis forgot streams or groups, all from before.
+	// Wipes: Redis forgot streams, or all, from before.
 	Wipes bool
-	// Forfeits: Redis may have forgotten what it confirmed between Began and Ended, unless
-	// a replica had it.
+	// Resets: it forgot what a group had done, and no event.
+	Resets bool
+	// Forfeits: Redis may have forgotten what it confirmed from Lag before Began until
+	// Ended, unless a replica had it.
 	Forfeits bool
+	Lag      time.Duration
 }
 
 // Entry is what a stream holds at the end.

@@ -55,7 +55,7 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	case kept && at.id.Compare(owed.Delivered) > 0:
 		c.find(Undelivered, "%s: %s of %s is behind where the group is", f.Name, at.id, at.topic)
 	case mayBe:
-	case c.covered(f.Name, at, published):
+	case c.covered(f.Name, at, v.attempts[0].Began):
 		c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
 	case !kept && !replicated && c.forfeit(published), !kept && !confirmed:
 		c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
@@ -97,7 +97,7 @@ func (c *checker) checkSettled(f *Feed, at place, seen []Delivery) {
 	}
 	late := map[int]int{}
 	for _, s := range seen {
-		if s.At <= ack.Confirmed || c.wiped(ack.Sent, s.At) || c.forfeit(ack.Confirmed) || c.forfeit(ack.Sent) {
+		if s.At <= ack.Confirmed || c.reset(ack.Sent, s.At) || c.forfeit(ack.Confirmed) || c.forfeit(ack.Sent) {
 			continue
 		}
 		late[s.Conn]++

@@ -1,0 +1,4 @@
+package main
+
+func failoverScenarios() []*scenario { return nil }
+func clientScenarios() []*scenario   { return nil }
