@@ -109,7 +109,7 @@ func (l *load) sink(sink string, streams []string, settings string) {
 
 // random is a source that is the same for the same seed, and another for each client.
 func (l *load) random(name string) *rand.Rand {
-	return rand.New(rand.NewPCG(l.seed, digestOf([]byte(name)))) //nolint:gosec // G404: repeatable, not secret
+	return rand.New(rand.NewPCG(l.seed, digestOf([]byte(name))))
 }
 
 // hub is the hub that a client turns to when it has changed so often.

@@ -40,7 +40,7 @@ type running struct {
 // buildHub builds the hub of this module as it is on disk, with build tags.
 func buildHub(ctx context.Context, dir, tags string) (string, error) {
 	path := filepath.Join(dir, "hub-"+strings.ReplaceAll(tags, ",", "-"))
-	out, err := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", path, "eventhub/cmd/hub").CombinedOutput() //nolint:gosec // G204: the tags are ours
+	out, err := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", path, "eventhub/cmd/hub").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the hub (run this in its repository): %w\n%s", err, out)
 	}
@@ -62,7 +62,7 @@ func newNode(name, bin string, env []string) (*node, error) {
 
 // start starts the hub and returns when it is ready.
 func (n *node) start(ctx context.Context) error {
-	cmd := exec.Command(n.bin) //nolint:noctx,gosec // the scenario ends it; G204: the binary is ours
+	cmd := exec.Command(n.bin) //nolint:noctx // the scenario ends it
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "HUB_") {
 			cmd.Env = append(cmd.Env, variable)
@@ -128,8 +128,6 @@ func (n *node) ready(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (n *node) pid() int { return n.run.cmd.Process.Pid }
 
 func (n *node) signal(s syscall.Signal) error { return n.run.cmd.Process.Signal(s) }
 

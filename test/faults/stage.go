@@ -93,12 +93,8 @@ func (s *stage) Failed() bool {
 	return len(s.wrong) > 0
 }
 
-// Logf is for the ends of logs, which go with an error.
-func (s *stage) Logf(format string, args ...any) {
-	if s.Failed() {
-		s.Errorf(format, args...)
-	}
-}
+// Logf is for the ends of servers' logs, of which there may be nine.
+func (s *stage) Logf(string, ...any) {}
 
 func (s *stage) Errorf(format string, args ...any) {
 	s.mu.Lock()

@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
+	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -78,22 +79,36 @@ func info(ctx context.Context, db redis.UniversalClient, section, field string) 
 // logKey is where a stream is.
 func logKey(stream string) string { return "hub:{" + stream + "}:log" }
 
-// master is the place of the cluster's node that has a stream now.
-func (t *topology) master(s *stage, stream string) *redistest.Server {
+// masterOf is the address of the cluster's node that has a stream now, "" when nobody says.
+func (t *topology) masterOf(ctx context.Context, stream string) string {
 	client, ok := t.db.(*redis.ClusterClient)
 	if !ok {
-		s.Fatal("this is no cluster")
+		return ""
 	}
-	client.ReloadState(s.ctx)
-	node, err := client.MasterForKey(s.ctx, logKey(stream))
+	client.ReloadState(ctx)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	node, err := client.MasterForKey(ctx, logKey(stream))
 	if err != nil {
-		s.Fatalf("finding the master of %s: %w", stream, err)
+		return ""
 	}
-	for _, server := range t.nodes {
-		if server.Addr() == node.Options().Addr {
-			return server
-		}
+	return node.Options().Addr
+}
+
+// master is that node.
+func (t *topology) master(s testing.TB, stream string) *redistest.Server {
+	addr := t.masterOf(s.Context(), stream)
+	i := slices.IndexFunc(t.nodes, func(n *redistest.Server) bool { return n.Addr() == addr })
+	if i < 0 {
+		s.Fatalf("the master of %s is %q, which is none of ours", stream, addr)
 	}
-	s.Fatal(fmt.Sprintf("%s has %s, which is none of ours", node.Options().Addr, stream))
+	return t.nodes[i]
+}
+
+// heir is the replica of a master, as it was at the start.
+func (t *topology) heir(master *redistest.Server) *redistest.Server {
+	if i := slices.Index(t.cluster.Nodes, master); i >= 0 {
+		return t.replicas[i]
+	}
 	return nil
 }

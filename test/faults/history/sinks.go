@@ -67,12 +67,13 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 
 // checkAttempts: a delivery that somebody saw has been counted for all that come later. A
 // connection that was there before may have been given the event first, and see it last.
-// What a drain takes back costs no attempt, as nothing of it was settled.
+// What a drain takes back costs no attempt, nor what a strict sink does because an older
+// event has failed.
 func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 	for i, s := range seen {
 		for _, before := range seen[:i] {
 			later := s.Conn == before.Conn || c.Conns[s.Conn].Opened >= before.At
-			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && c.Conns[before.Conn].Drained
+			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && (f.Strict || c.Conns[before.Conn].Drained)
 			if later && !grown && !c.shaken(before.At, s.At) {
 				c.find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
 					f.Name, at.id, at.topic, before.At, before.Attempt, before.Conn, s.At, s.Attempt, s.Conn)
