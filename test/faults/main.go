@@ -43,6 +43,7 @@ type options struct {
 	tags     string // to build it with
 	docs     string // file to write the table to
 	night    time.Duration
+	broken   bool // try whether hubs that are broken on purpose fail
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -64,6 +65,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.tags, "tags", "", "build `tags` of the hub, such as those that break it on purpose")
 	flags.StringVar(&o.docs, "docs", "", "`file` in which to write the table of results, as docs/faults.md")
 	flags.DurationVar(&o.night, "night", 0, "go on with further seeds for so long")
+	flags.BoolVar(&o.broken, "broken", false, "instead, see that hubs which are broken on purpose fail the scenarios that are to notice")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -89,6 +91,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (int, err
 		return failed, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	if opts.broken {
+		return performBroken(ctx, opts, dir, stdout)
+	}
 	if opts.hub == "" {
 		if opts.hub, err = buildHub(ctx, dir, opts.tags); err != nil {
 			return failed, err
@@ -98,7 +103,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (int, err
 	for {
 		results := performAll(ctx, chosen(opts), opts, stdout)
 		if opts.docs != "" && ctx.Err() == nil {
-			if err := writeTable(ctx, opts.docs, results, args); err != nil {
+			if err := writeTable(ctx, opts.docs, results); err != nil {
 				return failed, err
 			}
 		}

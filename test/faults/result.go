@@ -11,6 +11,7 @@ import (
 // result is what came of a scenario.
 type result struct {
 	Scenario, Topology string
+	Durability         string
 	Seed               uint64
 	Figures            history.Figures
 	Counts             map[history.Violation]int
@@ -48,7 +49,8 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 		}
 	}
 	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
-	res.slow("events came again only", v.Figures.Recovery, sc.recovery)
+	res.slow("an event waited", v.Figures.Latest, sc.latest)
+	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
 	for _, n := range r.hubs {
 		for _, noise := range n.logs.noise() {
 			res.Wrong = append(res.Wrong, fmt.Sprintf("hub %s logged %s", n.name, noise))

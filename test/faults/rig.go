@@ -94,7 +94,7 @@ func (r *rig) finish(sc *scenario) (h history.History, settled time.Duration) {
 
 // perform runs a scenario once.
 func perform(ctx context.Context, sc *scenario, opts options) result {
-	res := result{Scenario: sc.name, Topology: sc.topology, Seed: opts.seed}
+	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, scenarioLimit)
 	defer cancel()

@@ -22,10 +22,11 @@ type scenario struct {
 
 	fault func(r *rig)
 	check func(h *history.History, v *history.Verdict) // what else is to hold, nil for nothing
-	// outage is how long publishing may be interrupted, and recovery how long events may
-	// take from the end of the fault, as the project promises it; 0: nothing is promised.
-	outage, recovery time.Duration
-	broken           []string // build tags of hubs that must fail it
+	// What the project promises of times, 0 for nothing: how long publishing may be
+	// interrupted, how long an event may wait for its first delivery, and how long one that
+	// is published when the fault has ended.
+	outage, latest, recovery time.Duration
+	broken                   []string // build tags of hubs that must fail it
 }
 
 func (s *scenario) warmUp() time.Duration { return cmp.Or(s.warm, 1500*time.Millisecond) }
@@ -37,7 +38,8 @@ const slack = 6 * time.Second
 // ackWait is that of the sinks, unless a scenario says so.
 const ackWait = 3 * time.Second
 
-func standardLoad() loadOptions { return loadOptions{pace: 40 * time.Millisecond, ackWait: ackWait} }
+// pace is that of each of the four publishers of events, and of the two of messages.
+const pace = 40 * time.Millisecond
 
 // scenarios lists all, in the order of the report.
 func scenarios() []*scenario {
@@ -46,11 +48,8 @@ func scenarios() []*scenario {
 		all = append(all, list...)
 	}
 	for _, s := range all {
-		if s.load.pace == 0 {
-			durability := s.load.durability
-			s.load = standardLoad()
-			s.load.durability = durability
-		}
+		s.load.pace = cmp.Or(s.load.pace, pace)
+		s.load.ackWait = cmp.Or(s.load.ackWait, ackWait)
 		s.topology = cmp.Or(s.topology, single)
 	}
 	return all

@@ -15,12 +15,16 @@ func hubScenarios() []*scenario {
 		list = append(list,
 			&scenario{
 				name: "hub-kill", what: "kill -9 of one hub after another, each started again", topology: kind, short: kind != sentinel,
-				fault: killHubs, recovery: ackWait + 2*time.Second, broken: []string{"fault_delete_consumer"},
+				fault: killHubs, latest: ackWait + 2*time.Second,
 			},
 			&scenario{
 				name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", topology: kind, short: kind == single, fault: rollHubs,
 			})
 	}
+	list = append(list, &scenario{
+		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second},
+		fault: func(r *rig) { killHub(r, r.hubs[0], 7*time.Second) }, latest: 7 * time.Second, broken: []string{"fault_delete_consumer"},
+	})
 	for _, pause := range []time.Duration{3 * time.Second, 3 * ackWait} {
 		list = append(list, &scenario{
 			name: fmt.Sprintf("hub-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of a hub for %s", pause), short: pause == 3*time.Second,
@@ -39,20 +43,25 @@ func killHubs(r *rig) {
 	}
 	for range rounds {
 		for _, n := range r.hubs {
-			r.fault(history.Fault{Name: "kill -9 of hub " + n.name}, func() string {
-				how := n.kill()
-				if !strings.Contains(how, "killed") {
-					return ""
-				}
-				return how
-			})
-			r.pass(time.Second)
-			if err := n.start(r.ctx); err != nil {
-				r.Fatal(err)
-			}
-			r.pass(1500 * time.Millisecond)
+			killHub(r, n, time.Second)
 		}
 	}
+}
+
+// killHub kills a hub, and starts it again after a while.
+func killHub(r *rig, n *node, gone time.Duration) {
+	r.fault(history.Fault{Name: "kill -9 of hub " + n.name}, func() string {
+		how := n.kill()
+		if !strings.Contains(how, "killed") {
+			return ""
+		}
+		return how
+	})
+	r.pass(gone)
+	if err := n.start(r.ctx); err != nil {
+		r.Fatal(err)
+	}
+	r.pass(1500 * time.Millisecond)
 }
 
 // rollHubs restarts each hub as a deployment does.
