@@ -21,11 +21,11 @@ func performBroken(ctx context.Context, opts options, dir string, stdout io.Writ
 			}
 			res := perform(ctx, s, opts)
 			if res.code() == violated {
-				fmt.Fprintf(stdout, "noticed   %s by %s: %s\n", tag, s.name, res.Wrong[0])
+				_, _ = fmt.Fprintf(stdout, "noticed   %s by %s: %s\n", tag, s.name, res.Wrong[0])
 				continue
 			}
 			code = violated
-			fmt.Fprintf(stdout, "UNNOTICED %s by %s\n%s", tag, s.name, &res)
+			_, _ = fmt.Fprintf(stdout, "UNNOTICED %s by %s\n%s", tag, s.name, &res)
 		}
 	}
 	return code, ctx.Err()

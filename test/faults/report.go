@@ -33,24 +33,37 @@ func writeTable(ctx context.Context, path string, results []result) error {
 	if err != nil {
 		commit = []byte("unknown")
 	}
-	text := fmt.Sprintf("Commit `%s`, %s, by `make faults`.\n\n%s", strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.DateOnly), table(results))
-	return os.WriteFile(path, []byte(before+tableBegin+text+tableEnd+after), 0o644) //nolint:gosec // G306: a page of the repository
+	return os.WriteFile(path, []byte(before+tableBegin+table(results, rest, strings.TrimSpace(string(commit)))+tableEnd+after), 0o644)
 }
 
-// table is a table in Markdown.
-func table(results []result) string {
-	var b strings.Builder
-	b.WriteString("| scenario | Redis | published | unknown | delivered | again | lost | lost by failover | duplicates | announced | outage | latest | recovery | |\n")
-	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
+// table is a table in Markdown: of these results, and of those from before that are not
+// among them, each with the commit that it is of.
+func table(results []result, before, commit string) string {
+	rows := map[string]string{}
+	for line := range strings.Lines(before) {
+		if cells := strings.Split(line, " | "); len(cells) > 2 && !strings.Contains(line, "scenario | Redis") {
+			rows[cells[0]+" | "+cells[1]] = line
+		}
+	}
 	for i := range results {
 		r := &results[i]
-		f, n := r.Figures, r.Counts
-		lost := n[history.Lost] + n[history.Undelivered] + n[history.Pending] + n[history.Hole]
-		word := map[int]string{valid: "valid", violated: "**violated**", noEffect: "no effect", failed: "could not be run"}[r.code()]
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s |\n", r.Scenario, r.Topology, f.Published, f.Unknown, f.Delivered, f.Again,
-			lost, n[history.Forfeited], n[history.Duplicate], n[history.Announced], seconds(f.Outage), seconds(f.Latest), seconds(f.Recovery), word)
+		rows["| "+r.Scenario+" | "+r.Topology] = r.row(commit)
+	}
+	var b strings.Builder
+	b.WriteString("| scenario | Redis | published | unknown | delivered | again | lost | lost by failover | duplicates | announced | outage | latest | recovery | | commit |\n")
+	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|\n")
+	for _, s := range scenarios() {
+		b.WriteString(rows["| "+s.name+" | "+s.topology])
 	}
 	return b.String()
+}
+
+func (res *result) row(commit string) string {
+	f, n := res.Figures, res.Counts
+	lost := n[history.Lost] + n[history.Undelivered] + n[history.Pending] + n[history.Hole]
+	word := map[int]string{valid: "valid", violated: "**violated**", noEffect: "no effect", failed: "could not be run"}[res.code()]
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n", res.Scenario, res.Topology, f.Published, f.Unknown, f.Delivered, f.Again,
+		lost, n[history.Forfeited], n[history.Duplicate], n[history.Announced], seconds(f.Outage), seconds(f.Latest), seconds(f.Recovery), word, commit)
 }
 
 func seconds(d time.Duration) string {
