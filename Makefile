@@ -10,6 +10,9 @@ FIRST ?= 1
 FUZZTIME ?= 20s
 # Of make soak: how long.
 SOAK ?= 5m
+# Of make faults-night: how long, and the first seed.
+NIGHT ?= 8h
+SEED ?= 1
 
 # Built with the local Go, as golangci-lint must not be older than the code it reads.
 GOLANGCI_VERSION := v2.15.0
@@ -28,7 +31,7 @@ VERSION ?= dev
 NESTED := $(patsubst %/go.mod,%,$(shell find deploy test -name go.mod 2>/dev/null))
 MODULES := . $(NESTED)
 
-.PHONY: help run test test-cluster model fuzz fuzz-short allocs allocs-update lint fmt bench growth soak attack vuln sbom clean redis-server tools
+.PHONY: help run test test-cluster model fuzz fuzz-short allocs allocs-update lint fmt bench growth soak attack faults faults-short faults-night vuln sbom clean redis-server tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +93,17 @@ soak: ## see for SOAK=5m, and 2 minutes more, that a hub's memory does not grow
 
 attack: ## have slow clients attack a hub, in a minute, and see that they are let go and cost a good client little
 	$(GO) run ./test/bench -attack
+
+# Several at a time, as most of what they do is wait.
+faults: redis-server ## break hubs and Redis in every way there is, in about 15 minutes, and write docs/faults.md's table; then see that broken hubs are noticed
+	$(GO) run ./test/faults -parallel 3 -docs docs/faults.md
+	$(GO) run ./test/faults -broken
+
+faults-short: redis-server ## break hubs and Redis in some ways, in under 4 minutes; CI does
+	$(GO) run ./test/faults -short -parallel 3
+
+faults-night: redis-server ## all of make faults again and again with other seeds, for NIGHT=8h or until one fails
+	$(GO) run ./test/faults -parallel 3 -seed $(SEED) -night $(NIGHT)
 
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities that the code reaches, unless their database (VULNDB) is out of reach
 	@.ci/vuln $(GOVULNCHECK) $(VULNDB)

@@ -183,6 +183,7 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 		}
 		if err != nil {
 			s.doubts(st) // they may still be pending
+			st.unsettled(ack.ids)
 			ack.done(hub.Settled{}, failure(err, "acknowledging"))
 			continue
 		}

@@ -109,7 +109,7 @@ func (s *sink) forgetAll(st *sinkStream) {
 		s.unqueue(c, func(e eventName) bool { return e.stream == st.name })
 		c.ready.give()
 	}
-	st.turn = turn{}
+	st.turn, st.doubted = turn{}, nil
 }
 
 // touch tells Redis that the sink is in use, so that it does not expire.

@@ -215,6 +215,7 @@ func entriesOf(read once) []any {
 func (s *sink) deliver(st *sinkStream, deliveries []delivery, p plan) {
 	now := time.Now()
 	p.release()
+	st.regranted(deliveries)
 	deliveries = s.sift(st, deliveries, p.holder)
 	for i, share := range p.shares {
 		if len(deliveries) == 0 {

@@ -13,6 +13,8 @@ const orphanEvents = 10_000
 // the leases of what Redis has for others, or for nobody. And it hands back what
 // Redis has for this hub and nobody here has: the answer of a read was lost. It
 // was never seen, so it costs no attempt, and need not wait until ack_wait is over.
+// One that a consumer was about to settle when the answer was lost was seen: it has had
+// its attempt.
 //
 // Nothing else may be under way that could explain such an event: reads are held
 // up meanwhile, and acks have all been answered. Hand-backs go before, by the
@@ -41,8 +43,12 @@ func (s *sink) findOrphans(st *sinkStream) {
 		if len(entries) < orphanEvents {
 			s.discharge(st, st.foreign(entries))
 		}
-		if back := st.unknown(entries); len(back) > 0 {
-			s.release(st, release{holder: s.broker.name, back: back}, nil)
+		back := st.unknown(entries)
+		if len(entries) < orphanEvents {
+			st.doubted = nil
+		}
+		if len(back) > 0 {
+			s.release(st, release{holder: s.broker.name, reason: reasonUnsettled, back: back}, nil)
 		}
 	})
 }
@@ -81,7 +87,11 @@ func (st *sinkStream) unknown(entries []any) []handback {
 		if err != nil || st.holds(id) {
 			continue
 		}
-		back = append(back, handback{id: id, attempt: int(number(fields[3])), wait: waitFree})
+		wait := waitFree
+		if _, seen := st.doubted[id]; seen {
+			wait = waitClose
+		}
+		back = append(back, handback{id: id, attempt: int(number(fields[3])), wait: wait})
 	}
 	return back
 }
@@ -97,6 +107,30 @@ func (st *sinkStream) beyond(first hub.ID) []string {
 		}
 	}
 	return ids
+}
+
+// unsettled notes that consumers have seen these events, and that what they wanted done
+// with them may not have come to Redis. There is a bound: what is beyond it and comes
+// again as an orphan does so as the attempt that it was.
+func (st *sinkStream) unsettled(ids []hub.ID) {
+	if st.doubted == nil {
+		st.doubted = map[hub.ID]struct{}{}
+	}
+	for _, id := range ids {
+		if len(st.doubted) < orphanEvents {
+			st.doubted[id] = struct{}{}
+		}
+	}
+}
+
+// regranted forgets that of events which are handed over anew: their attempt is another.
+func (st *sinkStream) regranted(deliveries []delivery) {
+	if len(st.doubted) == 0 {
+		return
+	}
+	for i := range deliveries {
+		delete(st.doubted, deliveries[i].id)
+	}
 }
 
 func (st *sinkStream) holds(id hub.ID) bool {

@@ -15,7 +15,6 @@ const (
 	probeInterval = time.Second
 	pingInterval  = time.Second // on the pub/sub connection itself
 	lookInterval  = 250 * time.Millisecond
-	probeSilence  = 3 * time.Second // then the connection is rebuilt
 )
 
 // probes are messages that a hub sends to itself, the way that broadcasts take. The

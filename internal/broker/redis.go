@@ -174,7 +174,7 @@ func (c redisConfig) client(name string, size int) redis.UniversalClient {
 		Username: c.username, Password: c.password,
 		SentinelUsername: c.sentinelUsername, SentinelPassword: c.sentinelPassword,
 		Protocol: 2, DisableIdentity: true,
-		MaxRetries: -1, DialerRetries: 1,
+		MaxRetries: maxRetries, DialerRetries: 1,
 		DialTimeout: dialTimeout, ReadTimeout: callTimeout, WriteTimeout: callTimeout,
 		PoolTimeout: dialTimeout, PoolSize: size, MaxActiveConns: size, PipelinePoolSize: -1,
 		ConnMaxIdleTime:       -1,
@@ -259,7 +259,7 @@ type once struct {
 	source string // of the script, for EVALSHA
 }
 
-func (once) NoRetry() bool { return true }
+func (once) NoRetry() bool { return maxRetries < 0 }
 
 // command builds a command for a lane. go-redis finds the key of those used
 // here by their name.

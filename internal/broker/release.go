@@ -15,6 +15,8 @@ const (
 	reasonNacked  = "nacked"
 	reasonTimeout = "ack_timeout"
 	reasonClosed  = "connection_closed"
+
+	reasonUnsettled = "unsettled" // an ack or a nack of it did not come to Redis
 )
 
 // How long an event that is handed back waits; otherwise so many ms. See
@@ -138,6 +140,7 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		s.due(st, done)
 		if err != nil {
 			s.doubts(st)
+			st.unsettled(r.seen())
 			s.standStill(st)
 			then(hub.Settled{}, failure(err, "handing events back"))
 			return
@@ -159,6 +162,16 @@ func (s *sink) holdBack(st *sinkStream, done released) {
 	if len(done.result.Stale) > 0 {
 		s.standStill(st)
 	}
+}
+
+// seen are those of the events that somebody was given.
+func (r release) seen() (ids []hub.ID) {
+	for _, h := range r.back {
+		if h.wait != waitFree {
+			ids = append(ids, h.id)
+		}
+	}
+	return ids
 }
 
 // due has this hub, or another, look in time for what waits now.

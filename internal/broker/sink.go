@@ -67,7 +67,8 @@ type sinkStream struct {
 	reclaimAt   time.Time
 	doubt       time.Time // when to look, whatever else: see doubts
 	turn        turn
-	orphans     bool // the answer of a read was lost
+	orphans     bool                // the answer of a read was lost
+	doubted     map[hub.ID]struct{} // see unsettled
 	deadlines   deadlines
 	leased      int
 	weight      weight // of its events

@@ -22,14 +22,18 @@ type problem struct {
 	Errors    []hub.Fault `json:"errors,omitempty"`
 }
 
-// problem answers with an error, and logs it when the hub or Redis is to blame.
+// problem answers with an error, and logs it when the hub or Redis is to blame, of each
+// code once a second.
 func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	e := hub.AsError(err)
 	status := e.Code.Status()
 	id := requestIDOf(r)
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", method(r.Method)),
-			slog.String("path", logged(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err))
+		if unlogged, due := h.complaints.due(e.Code, time.Now()); due {
+			h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", method(r.Method)),
+				slog.String("path", logged(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err),
+				slog.Int("unlogged", unlogged))
+		}
 	}
 	header := w.Header()
 	if e.RetryAfter > 0 {

@@ -75,6 +75,8 @@ type handler struct {
 	Options
 	serving context.Context // ends when the hub begins to drain
 	metrics *metrics
+
+	complaints complaints
 }
 
 // endpoint is a handler that leaves errors to the edge; it has written nothing

@@ -58,6 +58,7 @@ func clusterNode(s *Server) {
 		"--cluster-port", strconv.Itoa(s.bus),
 		"--cluster-announce-ip", host,
 		"--cluster-node-timeout", "2000", // ms
+		"--repl-diskless-sync-delay", "0", // s
 	}
 }
 

@@ -71,7 +71,7 @@ func (l *link) pump(dst, src net.Conn, inspect func([]byte) bool) {
 		if !l.await() || n > 0 && !inspect(buf[:n]) {
 			return
 		}
-		if _, err := dst.Write(buf[:n]); err != nil || readErr != nil {
+		if err := l.write(dst, buf[:n]); err != nil || readErr != nil {
 			return
 		}
 	}

@@ -30,6 +30,10 @@ type Proxy struct {
 	links  map[*link]struct{} // each until its goroutine ends
 	drops  int                // answers still to be lost
 	only   []string           // commands whose answers are lost; empty: all but the handshake's
+	lost   int                // answers that were
+	shape  Shape              // how traffic is slowed
+	shaped int                // pieces that were
+	resets int                // connections that were reset
 	closed bool               // nothing is restored any more
 }
 
@@ -97,7 +101,7 @@ func (p *Proxy) Refuse() {
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drops, p.only = 0, nil
+	p.drops, p.only, p.shape = 0, nil, Shape{}
 	if !isOpen(p.open) {
 		close(p.open)
 	}
@@ -133,6 +137,13 @@ func (p *Proxy) DropReplies(n int, commands ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drops, p.only = n, commands
+}
+
+// Lost is how many answers DropReplies has lost.
+func (p *Proxy) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
 }
 
 // CutAll closes the current connections on both sides, even those that a Blackhole
@@ -232,5 +243,6 @@ func (p *Proxy) loses(command string) bool {
 		return false
 	}
 	p.drops--
+	p.lost++
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,11 +30,11 @@ const (
 	sentinelPoll = 50 * time.Millisecond
 )
 
-// A Sentinel is a primary with one replica, and three sentinels that watch over
-// them. When the primary is killed, the replica takes its place within some 3 s:
+// A Sentinel is a primary with one replica, or more, and three sentinels that watch
+// over them. When the primary is killed, a replica takes its place within some 3 s:
 // it takes the sentinels one to notice, and up to two to agree.
 type Sentinel struct {
-	Nodes     []*Server // the primary at first, then its replica; neither persists anything
+	Nodes     []*Server // the primary at first, then its replicas; none persists anything
 	Sentinels []*Server // a restarted one remembers what it knew
 }
 
@@ -41,15 +42,24 @@ type Sentinel struct {
 // with the primary, and every sentinel knows it and all the other sentinels.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
+	return StartSentinelWith(t, 1)
+}
+
+// StartSentinelWith is StartSentinel with so many replicas, at least one.
+func StartSentinelWith(t testing.TB, replicas int) *Sentinel {
+	t.Helper()
 	primary, replica := StartReplicated(t)
 	s := &Sentinel{Nodes: []*Server{primary, replica}}
+	for len(s.Nodes) <= replicas {
+		s.Nodes = append(s.Nodes, attachReplica(t, primary, len(s.Nodes)))
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), sentinelLimit)
 	defer cancel()
 	for range sentinels {
 		s.Sentinels = append(s.Sentinels, start(t, func(s *Server) { s.watch(primary) }))
 	}
 	for i, sentinel := range s.Sentinels {
-		if err := await(ctx, func() error { return acquainted(ctx, sentinel) }); err != nil {
+		if err := await(ctx, func() error { return acquainted(ctx, sentinel, replicas) }); err != nil {
 			t.Fatalf("redistest: sentinel %d: %v", i, err)
 		}
 	}
@@ -117,7 +127,7 @@ func (s *Server) dialSentinel() *redis.SentinelClient {
 }
 
 // acquainted says what a sentinel still misses of the company it is to have.
-func acquainted(ctx context.Context, sentinel *Server) error {
+func acquainted(ctx context.Context, sentinel *Server, want int) error {
 	client := sentinel.dialSentinel()
 	defer func() { _ = client.Close() }()
 	master, err := client.Master(ctx, masterName).Result()
@@ -132,8 +142,8 @@ func acquainted(ctx context.Context, sentinel *Server) error {
 	if err != nil {
 		return err
 	}
-	if master["flags"] == "master" && wellKnown(replicas, 1, "slave") && wellKnown(others, sentinels-1, "sentinel") &&
-		replicas[0]["master-link-status"] == "ok" {
+	linked := !slices.ContainsFunc(replicas, func(r map[string]string) bool { return r["master-link-status"] != "ok" })
+	if master["flags"] == "master" && wellKnown(replicas, want, "slave") && wellKnown(others, sentinels-1, "sentinel") && linked {
 		return nil
 	}
 	return fmt.Errorf("it knows the primary %v, the replicas %v and the sentinels %v", master, replicas, others)

@@ -1,0 +1,36 @@
+package http_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+func TestFailuresOfOneCauseAreLoggedOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t)
+		post := func(code hub.Code, times int) {
+			e.broker.publish = func(context.Context, hub.Publication) (hub.Published, error) {
+				return hub.Published{}, hub.Errorf(code, "not now")
+			}
+			for range times {
+				e.call("POST", "/v1/streams/orders/events", `{"data":1}`).problem(code)
+			}
+		}
+		post(hub.CodeUnavailable, 100)
+		post(hub.CodeStorageFull, 10)
+		time.Sleep(time.Second)
+		post(hub.CodeUnavailable, 1)
+		lines := strings.Split(strings.TrimSpace(e.log.String()), "\n")
+		if len(lines) != 3 || !strings.Contains(lines[1], string(hub.CodeStorageFull)) {
+			t.Errorf("111 failures of two codes within two seconds were logged as\n%s", e.log)
+		}
+		if last := lines[len(lines)-1]; !strings.Contains(last, `"unlogged":99`) {
+			t.Errorf("the last line does not say that 99 were not logged: %s", last)
+		}
+	})
+}

@@ -1,0 +1,46 @@
+package redistest_test
+
+import (
+	"testing"
+	"time"
+
+	"eventhub/internal/redistest"
+)
+
+func TestAReplicaTakesItsMastersPlaceInACluster(t *testing.T) {
+	t.Parallel()
+	c, replicas := redistest.StartClusterWithReplicas(t, 3)
+	client := c.Client(t)
+	for i, key := range []string{"a", "b", "c", "d", "e", "f"} {
+		if err := client.Set(t.Context(), key, i, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := replicas[0].Client(t).Do(t.Context(), "CLUSTER", "FAILOVER").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		role, err := replicas[0].Client(t).Do(t.Context(), "ROLE").Slice()
+		if err == nil && role[0] == "master" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the replica is %v, want master: %v", role, err)
+		}
+	}
+}
+
+func TestEveryReplicaOfASentinelFollows(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinelWith(t, 2)
+	if err := s.Nodes[0].Client(t).Set(t.Context(), "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, replica := range s.Nodes[1:] {
+		for deadline := time.Now().Add(20 * time.Second); replica.Client(t).Get(t.Context(), "k").Val() != "v"; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("replica %d does not have what was written", i)
+			}
+		}
+	}
+}

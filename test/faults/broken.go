@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// performBroken runs hubs that are broken on purpose, each in the scenario that is to
+// notice: what finds nothing wrong with them proves nothing of the hub.
+func performBroken(ctx context.Context, opts options, dir string, stdout io.Writer) (int, error) {
+	code := valid
+	for _, s := range scenarios() {
+		if !opts.only.MatchString(s.name) || !opts.on.MatchString(s.topology) {
+			continue
+		}
+		for _, tag := range s.broken {
+			var err error
+			if opts.hub, err = buildHub(ctx, dir, tag); err != nil {
+				return failed, err
+			}
+			res := perform(ctx, s, opts)
+			if res.code() == violated {
+				_, _ = fmt.Fprintf(stdout, "noticed   %s by %s: %s\n", tag, s.name, res.Wrong[0])
+				continue
+			}
+			code = violated
+			_, _ = fmt.Fprintf(stdout, "UNNOTICED %s by %s\n%s", tag, s.name, &res)
+		}
+	}
+	return code, ctx.Err()
+}

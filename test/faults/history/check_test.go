@@ -1,0 +1,54 @@
+package history_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"eventhub/test/faults/history"
+)
+
+func TestValidHistoriesHaveNoFindings(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") })
+		if v := history.Check(&w.History, history.Bounds{}); len(v.Counts) > 0 || !v.Valid() {
+			t.Fatalf("a valid history is said to be wrong:\n%s", v)
+		}
+	})
+}
+
+func TestEachMutationIsFoundAndOnlyThat(t *testing.T) {
+	for _, m := range mutations() {
+		t.Run(m.name, func(t *testing.T) {
+			for seed := range uint64(200) {
+				random := rand.New(rand.NewPCG(seed, 7))
+				w := newWorld(random.IntN)
+				m.do(w)
+				v := history.Check(&w.History, history.Bounds{})
+				if v.Counts[m.finds] == 0 || len(v.Counts) != 1 || v.Valid() != m.finds.Harmless() {
+					t.Fatalf("seed %d: want %q only, got %v\n%s", seed, m.finds, v.Counts, v)
+				}
+			}
+		})
+	}
+}
+
+func TestMutationsFindEveryViolation(t *testing.T) {
+	found := map[history.Violation]bool{}
+	for _, m := range mutations() {
+		found[m.finds] = true
+	}
+	for _, v := range history.Violations() {
+		if !found[v] {
+			t.Errorf("no mutation is found as %q", v)
+		}
+	}
+}
+
+func TestAFaultWithoutProofHadNoEffect(t *testing.T) {
+	faults := []history.Fault{{Name: "kill", Proof: "exit status"}, {Name: "pause"}}
+	if history.Effective(faults) || !history.Effective(faults[:1]) {
+		t.Error("proofs are not looked at")
+	}
+}

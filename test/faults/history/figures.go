@@ -1,0 +1,74 @@
+package history
+
+import (
+	"slices"
+	"time"
+)
+
+// Figures are what a history comes to. Durations are measured by clients that share the
+// machine with all else, so they are upper bounds.
+type Figures struct {
+	Published int // events and messages that were confirmed
+	Refused   int // attempts
+	Unknown   int // attempts
+	Delivered int // events that a sink had for the first time, readers' and messages apart
+	Again     int // deliveries to a sink beyond the first
+	Heard     int // events of readers, and messages
+
+	Outage   time.Duration // the longest without a confirmed publish, while there were attempts
+	Latest   time.Duration // the longest that an event waited for its first delivery to a sink
+	Recovery time.Duration // from the end of the last fault until an event published since had been delivered; -1: never
+}
+
+func figures(c *checker) Figures {
+	f := Figures{Recovery: -1}
+	published := map[place]time.Duration{}
+	var ends []time.Duration
+	for _, p := range c.Publishes {
+		switch p.Outcome {
+		case Failed:
+			f.Refused++
+		case Unknown:
+			f.Unknown++
+		case OK:
+			f.Published++
+			if !p.Channel {
+				published[place{p.Topic, p.ID}] = p.Ended
+				ends = append(ends, p.Ended)
+			}
+		}
+	}
+	slices.Sort(ends)
+	for i := 1; i < len(ends); i++ {
+		f.Outage = max(f.Outage, ends[i]-ends[i-1])
+	}
+	var healed time.Duration
+	for _, fault := range c.Faults {
+		healed = max(healed, fault.Ended)
+	}
+	for _, feed := range c.Feeds {
+		known := map[place]bool{}
+		for _, d := range c.byFeed[feed.Name] {
+			if feed.Kind != Sink {
+				f.Heard++
+				continue
+			}
+			at := place{d.Topic, d.ID}
+			if known[at] {
+				f.Again++
+				continue
+			}
+			known[at] = true
+			f.Delivered++
+			confirmed, ok := published[at]
+			if !ok {
+				continue
+			}
+			f.Latest = max(f.Latest, d.At-confirmed)
+			if confirmed >= healed && (f.Recovery < 0 || d.At-healed < f.Recovery) {
+				f.Recovery = d.At - healed
+			}
+		}
+	}
+	return f
+}

@@ -1,0 +1,57 @@
+package history
+
+// checkValues holds what was stored and what was delivered against what was published.
+func (c *checker) checkValues() {
+	for _, e := range c.Entries {
+		v := c.values[e.Value]
+		if v == nil || v.allowed() == 0 {
+			c.find(Phantom, "%s holds %s %q, which nobody has published", e.Topic, e.ID, e.Value)
+			continue
+		}
+		v.stored++
+		v.ids[place{e.Topic, e.ID}] = true
+	}
+	strange := map[string]bool{}
+	for _, d := range c.Deliveries {
+		v := c.values[d.Value]
+		if v == nil || v.allowed() == 0 {
+			if !strange[d.Value] {
+				strange[d.Value] = true
+				c.find(Phantom, "connection %d got %q on %s, which nobody has published", d.Conn, d.Value, d.Topic)
+			}
+			continue
+		}
+		if p := &v.attempts[0]; d.Topic != p.Topic || d.Digest != p.Digest {
+			c.find(Corrupt, "connection %d got %q on %s, and not as it was published to %s", d.Conn, d.Value, d.Topic, p.Topic)
+			continue
+		}
+		if !v.attempts[0].Channel {
+			v.ids[place{d.Topic, d.ID}] = true
+		}
+	}
+	for _, v := range c.order {
+		first, last := &v.attempts[0], &v.attempts[len(v.attempts)-1]
+		most := v.allowed()
+		switch {
+		case most == 0 || first.Channel:
+		case v.stored > most:
+			c.find(Duplicate, "%s holds %q %d times, %d are explained", first.Topic, v.name, v.stored, most)
+		// What a failover or a wipe has taken is published again with another id.
+		case len(v.ids) > most && !c.shaken(first.Began, last.Ended):
+			c.find(Duplicate, "%q has had %d ids, %d are explained: %v", v.name, len(v.ids), most, v.ids)
+		}
+	}
+}
+
+// allowed is how many entries of a value are explained by the attempts to publish it.
+func (v *value) allowed() (n int) {
+	for _, p := range v.attempts {
+		if p.Outcome != Failed {
+			n++
+		}
+	}
+	if v.attempts[0].Key != "" {
+		return min(n, 1)
+	}
+	return n
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eventhub/test/faults/history"
+)
+
+// What the load is made of.
+const (
+	work   = "work"   // a sink of all streams, whose consumers nack, forget, and crash; one pulls
+	line   = "line"   // a strict sink of one stream
+	poison = "poison" // a sink that gives an event up after 3 deliveries, and refuses some for ever
+	cast   = "cast"   // the subscribers of a channel
+)
+
+// streams are those of the load: their slots lie on three masters of a cluster.
+func streams() []string { return []string{"orders", "payments", "refunds"} }
+
+const channel = "hall"
+
+// load is the clients of a scenario: what they do and see goes into rec. Its goroutines
+// are waited for by stop.
+type load struct {
+	rec    *history.Recorder
+	hubs   []*node // only their names and addresses
+	seed   uint64
+	ctx    context.Context // of the clients that receive
+	cancel context.CancelFunc
+	all    sync.WaitGroup // of them
+
+	quiet      chan struct{} // closed when publishers are to end
+	publishers sync.WaitGroup
+	calm       atomic.Bool // consumers behave from now on
+
+	mu      sync.Mutex // protects the fields below
+	sockets map[*socket]struct{}
+	finals  map[string]bool // what was published at the end
+}
+
+// loadOptions say what there is of each.
+type loadOptions struct {
+	durability string        // of the publishers, "" for the server's
+	pace       time.Duration // of each publisher of events, on average
+	ackWait    time.Duration // of the sinks
+	bare       bool          // without broadcasts and readers, where only sinks are looked at
+}
+
+func newLoad(ctx context.Context, rec *history.Recorder, hubs []*node, seed uint64) *load {
+	l := &load{rec: rec, hubs: hubs, seed: seed, quiet: make(chan struct{}), sockets: map[*socket]struct{}{}, finals: map[string]bool{}}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	return l
+}
+
+// start starts all clients, those who receive first.
+func (l *load) start(o loadOptions) {
+	wait := o.ackWait.String()
+	l.sink(work, streams(), "&max_deliveries=0&ack_wait="+wait)
+	l.sink(line, streams()[:1], "&max_deliveries=0&order=strict&ack_wait="+wait)
+	l.sink(poison, streams(), "&max_deliveries=3&ack_wait="+wait)
+	feeds := []history.Feed{
+		{Kind: history.Sink, Name: work, Topics: streams()},
+		{Kind: history.Sink, Name: line, Topics: streams()[:1], Strict: true},
+		{Kind: history.Sink, Name: poison, Topics: streams()},
+	}
+	if !o.bare {
+		feeds = append(feeds, history.Feed{Kind: history.Broadcast, Name: cast, Topics: []string{channel}})
+		for i := range l.hubs {
+			l.all.Go(func() { l.listen(i) })
+		}
+		for i := range 2 {
+			name := fmt.Sprintf("reader-%d", i)
+			feeds = append(feeds, history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
+			l.all.Go(func() { l.read(name, i) })
+		}
+	}
+	for _, f := range feeds {
+		l.rec.Feed(f)
+	}
+	l.all.Go(func() { l.pull(work, "&from=oldest&ack_wait="+wait+"&max_deliveries=0", 0) })
+	for i := range 2 {
+		l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("keyed-%d", i), first: i, keyed: true, loadOptions: o}) })
+		l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("plain-%d", i), first: i, loadOptions: o}) })
+		if !o.bare {
+			l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("cast-%d", i), first: i, channel: true, loadOptions: o}) })
+		}
+	}
+}
+
+// sink starts the consumers of a sink, one on each hub.
+func (l *load) sink(sink string, streams []string, settings string) {
+	for i := range l.hubs {
+		c := &consumer{
+			load: l, sink: sink, first: i, patient: i == 1, random: l.random(sink + strconv.Itoa(i)),
+			path: "/v1/sinks/" + sink + "/ws?from=oldest&stream=" + strings.Join(streams, "&stream=") + settings,
+		}
+		l.all.Go(c.run)
+	}
+}
+
+// random is a source that is the same for the same seed, and another for each client.
+func (l *load) random(name string) *rand.Rand {
+	return rand.New(rand.NewPCG(l.seed, digestOf([]byte(name))))
+}
+
+// hub is the hub that a client turns to when it has changed so often.
+func (l *load) hub(n int) *node { return l.hubs[n%len(l.hubs)] }
+
+// hush ends the publishers and has the consumers do their work.
+func (l *load) hush() {
+	close(l.quiet)
+	l.publishers.Wait()
+	l.calm.Store(true)
+}
+
+// stop ends the clients and waits for them.
+func (l *load) stop() {
+	l.cancel()
+	l.all.Wait()
+}
+
+// rest waits between two attempts. It returns false when there is no more to be done.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// client is an HTTP client with connections of its own.
+func newClient() *http.Client {
+	dialer := net.Dialer{Timeout: 3 * time.Second}
+	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableCompression: true}}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"eventhub/test/faults/history"
+)
+
+// result is what came of a scenario.
+type result struct {
+	Scenario, Topology string
+	Durability         string
+	Seed               uint64
+	Figures            history.Figures
+	Counts             map[history.Violation]int
+	Wrong              []string // promises that were broken
+	Proofs             []string
+	Effect             bool // every fault has happened
+	Settled            time.Duration
+	Took               time.Duration
+	Error              string // why it could not be run to its end
+}
+
+// judge holds a history against what is promised.
+func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.Duration) {
+	v := history.Check(h, sc.bounds)
+	if sc.check != nil {
+		sc.check(h, v)
+	}
+	res.Figures, res.Counts, res.Settled = v.Figures, v.Counts, settled
+	res.Effect = len(h.Faults) > 0 && history.Effective(h.Faults)
+	for _, f := range h.Faults {
+		if f.Proof == "" {
+			res.Proofs = append(res.Proofs, f.Name+": had no effect")
+		} else {
+			res.Proofs = append(res.Proofs, f.Name+": "+f.Proof)
+		}
+	}
+	if !v.Valid() {
+		for _, f := range v.Findings {
+			if !f.Fault.Harmless() {
+				res.Wrong = append(res.Wrong, string(f.Fault)+": "+f.What)
+			}
+		}
+		if len(res.Wrong) == 0 {
+			res.Wrong = append(res.Wrong, fmt.Sprint(v.Counts))
+		}
+	}
+	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
+	res.slow("an event waited", v.Figures.Latest, sc.latest)
+	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
+	for _, n := range r.hubs {
+		for _, noise := range n.logs.noise() {
+			res.Wrong = append(res.Wrong, fmt.Sprintf("hub %s logged %s", n.name, noise))
+		}
+	}
+}
+
+// slow complains of what took far longer than promised.
+func (res *result) slow(what string, measured, promised time.Duration) {
+	if promised > 0 && measured > promised+slack {
+		res.Wrong = append(res.Wrong, fmt.Sprintf("%s for %s, %s are promised", what, measured.Round(time.Millisecond), promised))
+	}
+}
+
+// The ways to end.
+const (
+	valid    = 0
+	violated = 1
+	noEffect = 2
+	failed   = 3
+)
+
+func (res *result) code() int {
+	switch {
+	case len(res.Wrong) > 0:
+		return violated
+	case res.Error != "":
+		return failed
+	case !res.Effect:
+		return noEffect
+	}
+	return valid
+}
+
+// String is what is said of a result while others run.
+func (res *result) String() string {
+	var b strings.Builder
+	word := map[int]string{valid: "valid", violated: "VIOLATED", noEffect: "NO EFFECT", failed: "FAILED"}[res.code()]
+	f := res.Figures
+	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again; outage %s, latest %s, recovery %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
+		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again,
+		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
+	if res.code() != valid {
+		for _, line := range append(append([]string{}, res.Wrong...), res.Error) {
+			if line != "" {
+				fmt.Fprintf(&b, "  %s\n", line)
+			}
+		}
+		for _, proof := range res.Proofs {
+			fmt.Fprintf(&b, "  fault: %s\n", proof)
+		}
+		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d\n", res.Scenario, res.Topology, res.Seed)
+	}
+	return b.String()
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"eventhub/test/faults/history"
+)
+
+func dataScenarios() []*scenario {
+	return []*scenario{
+		{name: "flushall", what: "FLUSHALL", short: true, fault: flushAll},
+		{name: "del-stream", what: "DEL of a stream's log", fault: deleteLog},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", short: true, fault: destroyGroup, broken: []string{"fault_group_latest"}},
+		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", short: true, fault: fillMemory, check: checkFull},
+		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", topology: cluster, fault: fillMemory, check: checkFull},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", topology: cluster, fault: destroyGroup},
+	}
+}
+
+func flushAll(r *rig) {
+	r.fault(history.Fault{Name: "FLUSHALL", Wipes: true}, func() string {
+		keys := r.redis.db.DBSize(r.ctx).Val()
+		if err := r.redis.db.FlushAll(r.ctx).Err(); err != nil || keys == 0 {
+			return ""
+		}
+		return fmt.Sprintf("there were %d keys", keys)
+	})
+	r.pass(3 * time.Second)
+}
+
+func deleteLog(r *rig) {
+	r.fault(history.Fault{Name: "DEL", Wipes: true}, func() string {
+		if n, err := r.redis.db.Del(r.ctx, logKey(streams()[0])).Result(); err != nil || n != 1 {
+			return ""
+		}
+		return "1 key was deleted"
+	})
+	r.pass(3 * time.Second)
+}
+
+func destroyGroup(r *rig) {
+	for range 3 {
+		r.fault(history.Fault{Name: "XGROUP DESTROY", Resets: true}, func() string {
+			if n, err := r.redis.db.XGroupDestroy(r.ctx, logKey(streams()[0]), work).Result(); err != nil || n != 1 {
+				return ""
+			}
+			return "1 group was destroyed"
+		})
+		r.pass(1500 * time.Millisecond)
+	}
+}
+
+// fillMemory allows Redis no more than it has.
+func fillMemory(r *rig) {
+	limit := func(bytes string) {
+		for _, node := range r.redis.nodes {
+			db := node.Client(r.stage)
+			if err := db.ConfigSet(r.ctx, "maxmemory", bytes).Err(); err != nil {
+				r.Errorf("setting maxmemory: %w", err)
+			}
+		}
+	}
+	r.fault(history.Fault{Name: "maxmemory"}, func() string {
+		limit("1mb")
+		r.pass(4 * time.Second)
+		n := 0
+		for _, node := range r.redis.nodes {
+			one, _ := strconv.Atoi(cmp.Or(errorsOf(r, node.Client(r.stage), "OOM"), "0"))
+			n += one
+		}
+		limit("0")
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d commands were refused", n)
+	})
+	r.pass(2 * time.Second)
+}
+
+// checkFull: publishers are refused at once, while sinks go on.
+func checkFull(h *history.History, v *history.Verdict) {
+	f := h.Faults[0]
+	const settling = 200 * time.Millisecond // what was on its way
+	var took []time.Duration
+	for _, p := range h.Publishes {
+		if !p.Channel && p.Began > f.Began+settling && p.Ended < f.Ended {
+			took = append(took, p.Ended-p.Began)
+			if p.Outcome != history.Failed {
+				v.Counts["published while full"]++
+			}
+		}
+	}
+	acked := 0
+	for _, a := range h.Acks {
+		if a.Done && a.Sent > f.Began && a.Confirmed < f.Ended {
+			acked++
+		}
+	}
+	if acked == 0 {
+		v.Counts["no ack while full"]++
+	}
+	slices.Sort(took)
+	if len(took) == 0 {
+		v.Counts["no publish while full"]++
+	} else if typical := took[len(took)/2]; typical > 100*time.Millisecond {
+		v.Counts["slow refusals"]++
+		v.Findings = append(v.Findings, history.Finding{Fault: "slow refusals", What: fmt.Sprintf("half of the refusals took more than %s, 100 ms are promised", typical)})
+	}
+}

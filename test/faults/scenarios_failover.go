@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"eventhub/internal/redistest"
+	"eventhub/test/faults/history"
+)
+
+// failoverScenarios: each with the two durabilities. What a failover loses of what a
+// primary alone had is counted, of what a replica had it is a violation.
+func failoverScenarios() []*scenario {
+	var list []*scenario
+	for _, durability := range []string{"fast", "replicated"} {
+		short := durability == "replicated"
+		add := func(s *scenario) {
+			s.name += "-" + durability
+			s.what += ", durability=" + durability
+			s.load.durability = durability
+			s.bounds = history.Bounds{InFlight: 20 * time.Second, Announce: 20 * time.Second, Tail: 8 * time.Second}
+			list = append(list, s)
+		}
+		add(&scenario{
+			name: "sentinel-kill", what: "kill -9 of the primary", topology: sentinel, short: short, outage: 5 * time.Second,
+			fault: func(r *rig) { failover(r, (*redistest.Server).Kill, nil) },
+		})
+		add(&scenario{
+			name: "sentinel-pause", what: "SIGSTOP of the primary until another has its place, and 3 s more", topology: sentinel, outage: 5 * time.Second,
+			fault: func(r *rig) { failover(r, (*redistest.Server).Pause, (*redistest.Server).Resume) },
+		})
+		add(&scenario{
+			name: "cluster-kill", what: "kill -9 of a master", topology: cluster, short: short, outage: 7 * time.Second, fault: killMaster,
+		})
+	}
+	return append(list,
+		&scenario{name: "cluster-failover", what: "CLUSTER FAILOVER, by which nothing is lost", topology: cluster, fault: func(r *rig) { promote(r, false) }},
+		&scenario{name: "cluster-takeover", what: "CLUSTER FAILOVER TAKEOVER, without asking anybody", topology: cluster, fault: func(r *rig) { promote(r, true) }},
+		&scenario{name: "cluster-migration", what: "the slot of a stream moves to another master, and back", topology: cluster, short: true, fault: migrate})
+}
+
+// failoverLimit bounds the wait for a new primary.
+const failoverLimit = 30 * time.Second
+
+// failover breaks the primary until the sentinels have another, and mends it where that
+// is possible.
+func failover(r *rig, breaks, mends func(*redistest.Server)) {
+	old := r.redis.sentinel.Primary(r)
+	// What is on its way to a primary that stands still, it does when it goes on.
+	r.fault(history.Fault{Name: "failover", Forfeits: true, Lag: 2 * time.Second}, func() string {
+		breaks(old)
+		began := time.Now()
+		for r.redis.sentinel.Primary(r) == old {
+			if time.Since(began) > failoverLimit || r.ctx.Err() != nil {
+				return ""
+			}
+			r.pass(50 * time.Millisecond)
+		}
+		proof := fmt.Sprintf("another primary after %s", time.Since(began).Round(100*time.Millisecond))
+		r.pass(3 * time.Second)
+		if mends != nil {
+			mends(old)
+			r.pass(3 * time.Second) // until it knows that it is none
+		}
+		return proof
+	})
+	r.pass(2 * time.Second)
+}
+
+// killMaster kills the master of a stream.
+func killMaster(r *rig) {
+	old := r.redis.master(r, streams()[0])
+	r.fault(history.Fault{Name: "kill -9 of a master", Forfeits: true, Lag: 2 * time.Second}, func() string {
+		old.Kill()
+		proof := r.awaitMaster(old)
+		old.Restart() // as a replica: without one, nothing is replicated any more
+		r.pass(2 * time.Second)
+		return proof
+	})
+	r.pass(2 * time.Second)
+}
+
+// promote makes a replica the master of a stream.
+func promote(r *rig, takeover bool) {
+	old := r.redis.master(r, streams()[0])
+	heir := r.redis.heir(old)
+	if heir == nil {
+		r.Fatal("a master has no replica")
+	}
+	command := []any{"CLUSTER", "FAILOVER"}
+	if takeover {
+		command = append(command, "TAKEOVER")
+	}
+	r.fault(history.Fault{Name: fmt.Sprint(command...), Forfeits: takeover, Lag: time.Second}, func() string {
+		if err := heir.Client(r).Do(r.ctx, command...).Err(); err != nil {
+			r.Errorf("%v: %w", command, err)
+			return ""
+		}
+		proof := r.awaitMaster(old)
+		r.pass(2 * time.Second)
+		return proof
+	})
+	r.pass(2 * time.Second)
+}
+
+// awaitMaster waits until a stream has another master.
+func (r *rig) awaitMaster(old *redistest.Server) (proof string) {
+	began := time.Now()
+	for time.Since(began) < failoverLimit && r.ctx.Err() == nil {
+		if now := r.redis.masterOf(r.ctx, streams()[0]); now != "" && now != old.Addr() {
+			return fmt.Sprintf("another master after %s", time.Since(began).Round(100*time.Millisecond))
+		}
+		r.pass(50 * time.Millisecond)
+	}
+	return ""
+}
