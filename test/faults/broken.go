@@ -14,18 +14,18 @@ func performBroken(ctx context.Context, opts options, dir string, stdout io.Writ
 		if !opts.only.MatchString(s.name) || !opts.on.MatchString(s.topology) {
 			continue
 		}
-		for _, tag := range s.broken {
+		for tag, as := range s.broken {
 			var err error
 			if opts.hub, err = buildHub(ctx, dir, tag); err != nil {
 				return failed, err
 			}
 			res := perform(ctx, s, opts)
-			if res.code() == violated {
-				_, _ = fmt.Fprintf(stdout, "noticed   %s by %s: %s\n", tag, s.name, res.Wrong[0])
+			if n := res.Counts[as]; n > 0 {
+				_, _ = fmt.Fprintf(stdout, "noticed   %s by %s: %d times %s\n", tag, s.name, n, as)
 				continue
 			}
 			code = violated
-			_, _ = fmt.Fprintf(stdout, "UNNOTICED %s by %s\n%s", tag, s.name, &res)
+			_, _ = fmt.Fprintf(stdout, "UNNOTICED %s by %s, which should have found %s\n%s", tag, s.name, as, &res)
 		}
 	}
 	return code, ctx.Err()

@@ -26,7 +26,7 @@ type scenario struct {
 	// interrupted, how long an event may wait for its first delivery, and how long one that
 	// is published when the fault has ended.
 	outage, latest, recovery time.Duration
-	broken                   []string // build tags of hubs that must fail it
+	broken                   map[string]history.Violation // build tags of hubs that must fail it, and by what
 }
 
 func (s *scenario) warmUp() time.Duration { return cmp.Or(s.warm, 1500*time.Millisecond) }

@@ -14,7 +14,7 @@ func dataScenarios() []*scenario {
 	return []*scenario{
 		{name: "flushall", what: "FLUSHALL", short: true, fault: flushAll},
 		{name: "del-stream", what: "DEL of a stream's log", fault: deleteLog},
-		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", short: true, fault: destroyGroup, broken: []string{"fault_group_latest"}},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", short: true, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
 		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", short: true, fault: fillMemory, check: checkFull},
 		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", topology: cluster, fault: fillMemory, check: checkFull},
 		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", topology: cluster, fault: destroyGroup},

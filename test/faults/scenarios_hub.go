@@ -23,7 +23,7 @@ func hubScenarios() []*scenario {
 	}
 	list = append(list, &scenario{
 		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second},
-		fault: func(r *rig) { killHub(r, r.hubs[0], 7*time.Second) }, latest: 7 * time.Second, broken: []string{"fault_delete_consumer"},
+		fault: func(r *rig) { killHub(r, r.hubs[0], 7*time.Second) }, latest: 7 * time.Second, broken: map[string]history.Violation{"fault_delete_consumer": history.Lost},
 	})
 	for _, pause := range []time.Duration{3 * time.Second, 3 * ackWait} {
 		list = append(list, &scenario{
