@@ -228,6 +228,30 @@ func TestHandshakeStormIsRefusedFastAndTheEstablishedGoOn(t *testing.T) {
 	}
 }
 
+// TestNobodysRateIsLimitedOnLoopbackWhereNobodyIsAskedWhoTheyAre: who has a hub to himself
+// may load it as he likes.
+func TestNobodysRateIsLimitedOnLoopbackWhereNobodyIsAskedWhoTheyAre(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), "HUB_HANDSHAKES_PER_SECOND=1", "HUB_REQUESTS_PER_SECOND=1", "HUB_EVENTS_PER_SECOND=1",
+		"HUB_COMMANDS_PER_SECOND=1", "HUB_TICKETS_PER_SECOND=1", "HUB_MAX_CONNECTIONS_PER_PRINCIPAL=1")
+	for range 20 {
+		h.dial("/v1/readers/ws?stream=orders").ok(`{"type":"pause"}`)
+		h.publish("orders", `{"data":1}`)
+	}
+	for range 110 {
+		h.want(http.StatusCreated, "POST", "/v1/tickets", "")
+	}
+	s := h.dial("/v1/broadcast/ws?channel=room")
+	for range 50 {
+		s.ok(`{"type":"subscribe","channels":["room"]}`)
+	}
+	for _, limit := range limits {
+		if n := measured(t, h, `hub_limited_total{limit="`+limit+`"}`); n != 0 {
+			t.Errorf("%v are limited by %s", n, limit)
+		}
+	}
+}
+
 func TestConnectionsAreLimitedPerHubAndPerAddress(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]int{"HUB_MAX_CONNECTIONS": http.StatusServiceUnavailable, "HUB_MAX_CONNECTIONS_PER_ADDRESS": http.StatusTooManyRequests} {

@@ -26,6 +26,16 @@ func newLimited(registry prometheus.Registerer) func(limit string) {
 	return func(limit string) { total.WithLabelValues(limit).Inc() }
 }
 
+// handshakes is how many WebSockets and event streams may begin in a second; 0: as many as
+// come. Who has a hub on loopback to himself, and asks nobody who they are, is not limited
+// in anything.
+func handshakes(cfg *config, local bool) int {
+	if local && !cfg.authenticates() {
+		return 0
+	}
+	return cfg.HandshakesPerSecond
+}
+
 // newAuthenticator says who may ask; local: the listener is on loopback. A hub that would
 // let everybody do everything from beyond this machine does not start, unless it is told
 // to.

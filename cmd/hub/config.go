@@ -43,7 +43,7 @@ type config struct {
 	MaxConnections             int `env:"MAX_CONNECTIONS" envDefault:"50000" min:"1" max:"10000000" desc:"most connections to HUB_ADDR, of all kinds; further ones are answered 503"`
 	MaxConnectionsPerAddress   int `env:"MAX_CONNECTIONS_PER_ADDRESS" envDefault:"0" min:"0" max:"10000000" desc:"most of them from one IP address, which may be a proxy's; further ones are answered 429; 0: no bound"`
 	MaxConnectionsPerPrincipal int `env:"MAX_CONNECTIONS_PER_PRINCIPAL" envDefault:"10000" min:"0" max:"10000000" desc:"most WebSockets and event streams of one principal on this hub; 0: no bound"`
-	HandshakesPerSecond        int `env:"HANDSHAKES_PER_SECOND" envDefault:"1000" min:"0" max:"1000000" desc:"most WebSockets and event streams that begin in a second on this hub; 0: no bound"`
+	HandshakesPerSecond        int `env:"HANDSHAKES_PER_SECOND" envDefault:"1000" min:"0" max:"1000000" desc:"most WebSockets and event streams that begin in a second on this hub, unless it is on loopback without keys or tokens; 0: no bound"`
 	RequestsPerSecond          int `env:"REQUESTS_PER_SECOND" envDefault:"10000" min:"0" max:"1000000000" desc:"most requests of one principal in a second on this hub; 0: no bound"`
 	EventsPerSecond            int `env:"EVENTS_PER_SECOND" envDefault:"50000" min:"0" max:"1000000000" desc:"most events that one principal publishes in a second on this hub; 0: no bound"`
 	TicketsPerSecond           int `env:"TICKETS_PER_SECOND" envDefault:"10" min:"0" max:"1000000" desc:"most tickets that one principal makes in a second on this hub, 100 of them at once; 0: no bound"`

@@ -91,7 +91,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelV
 	opts := http.Options{
 		Broker: engine, Sink: sockets.ServeSink, Reader: sockets.ServeReader, Broadcast: sockets.ServeBroadcast, Auth: authenticator, Limits: sizes, Streams: cfg.stream(),
 		MaxStreams: cfg.MaxStreamsPerSocket, MaxChannels: cfg.MaxChannelsPerSocket, SendBuffer: cfg.SendBufferBytes, WriteLimit: cfg.WriteTimeout,
-		MaxConnections: roomFor(cfg.MaxConnections, descriptors(), log), MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress, HandshakesPerSecond: cfg.HandshakesPerSecond, MaxHeaderBytes: cfg.MaxHeaderBytes,
+		MaxConnections: roomFor(cfg.MaxConnections, descriptors(), log), MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress, HandshakesPerSecond: handshakes(&cfg, onLoopback(listener)), MaxHeaderBytes: cfg.MaxHeaderBytes,
 		Limited: limited, Origins: cfg.Origins, OpenAPI: api.OpenAPI, AsyncAPI: api.AsyncAPI, Log: log, Registry: registry,
 	}
 	if cfg.AdminAddr == "" {
