@@ -112,7 +112,7 @@ func (r *reader) gather(k *taking) {
 func (r *reader) Ready() <-chan struct{} { return r.ready.c }
 
 func (r *reader) AddStream(ctx context.Context, stream string, from hub.Position) (ignored bool, err error) {
-	seen, err := sight(r.scope, stream)
+	seen, err := hub.Sight(r.scope, stream)
 	if err != nil {
 		return false, err
 	}

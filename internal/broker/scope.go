@@ -8,24 +8,7 @@ import (
 	"eventhub/internal/hub"
 )
 
-// sight is what a scope shows of a stream or channel; nil: everything. The error is
-// *Error of CodeForbidden where that is nothing.
-func sight(scope hub.Scope, name string) (*hub.Filter, error) {
-	if scope == nil {
-		return nil, nil
-	}
-	topics, err := scope.See(name)
-	if err != nil || len(topics) == 0 {
-		return nil, err
-	}
-	filter, err := hub.NewFilter(topics, nil)
-	if err != nil { // who imposes them should have looked; nothing is shown then
-		return nil, fmt.Errorf("compiling the topics imposed on %s: %w", name, err)
-	}
-	return filter, nil
-}
-
-// sights are those of several names, in their order; nil: of each everything.
+// sights are what a scope shows of several names, in their order; nil: of each everything.
 func sights(scope hub.Scope, names []string) ([]*hub.Filter, error) {
 	if scope == nil {
 		return nil, nil
@@ -33,7 +16,7 @@ func sights(scope hub.Scope, names []string) ([]*hub.Filter, error) {
 	filters := make([]*hub.Filter, len(names))
 	for i, name := range names {
 		var err error
-		if filters[i], err = sight(scope, name); err != nil {
+		if filters[i], err = hub.Sight(scope, name); err != nil {
 			return nil, err
 		}
 	}

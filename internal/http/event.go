@@ -19,11 +19,11 @@ func (h *handler) getEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	seen, err := maySee(who(w).Scope(auth.Read, auth.Stream), stream, event.Topic)
+	seen, err := hub.Sight(who(w).Scope(auth.Read, auth.Stream), stream)
 	if err != nil {
 		return err
 	}
-	if !seen {
+	if !seen.Match(event.Topic, event.Type) {
 		return hub.NoEvent(stream, id)
 	}
 	writeBody(w, http.StatusOK, event.AppendJSON(nil))

@@ -9,7 +9,8 @@ import (
 	"eventhub/internal/hub"
 )
 
-// lookers may look at what is not theirs to read or consume from: the figures of a sink.
+// Any of these verbs lets look at a thing and its figures: whoever uses it may, and
+// whoever manages it.
 const (
 	seesStream  = auth.Read | auth.Manage
 	seesSink    = auth.Consume | auth.Manage
@@ -110,19 +111,6 @@ func letterFilter(p *auth.Principal, scope hub.Scope, sink, stream string) (*hub
 		return nil, nil //nolint:nilerr // it may not be seen: that is the answer
 	}
 	return hub.NewFilter(topics, nil)
-}
-
-// maySee says whether a topic is among those that a scope lets see of the stream.
-func maySee(scope hub.Scope, stream, topic string) (bool, error) {
-	if scope == nil {
-		return true, nil
-	}
-	topics, err := scope.See(stream)
-	if err != nil || len(topics) == 0 {
-		return err == nil, err
-	}
-	filter, err := hub.NewFilter(topics, nil)
-	return err == nil && filter.Match(topic, ""), err
 }
 
 // lasting is called before a wait, and what it returns after it: an error where who asks

@@ -9,7 +9,7 @@ import (
 )
 
 // mayPublish says which topics somebody may publish to what is named so; none: all.
-func (s *session) mayPublish(who *auth.Principal, kind auth.Kind, name string) (topics []string, err error) {
+func mayPublish(who *auth.Principal, kind auth.Kind, name string) (topics []string, err error) {
 	scope := who.Scope(auth.Publish, kind)
 	if scope == nil {
 		return nil, nil

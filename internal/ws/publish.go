@@ -25,7 +25,7 @@ func (s *session) publish(c *command) error {
 		return err
 	}
 	who := s.identity.Load().who
-	topics, err := s.mayPublish(who, kind, name)
+	topics, err := mayPublish(who, kind, name)
 	if err != nil {
 		return err
 	}
