@@ -123,21 +123,14 @@ func (l Limits) or(defaults Limits) Limits {
 	return l
 }
 
-// neighbourhood is what addresses have an account together: one of IPv4, and the 2⁶⁴ of
-// IPv6 that one customer commonly has. What is no address has the zero one.
-func neighbourhood(address string) netip.Prefix {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
+// Neighbourhood is what counts as one address: one of IPv4, and the 2⁶⁴ of IPv6 that one
+// customer commonly has. What is no address has the zero one.
+func Neighbourhood(ip netip.Addr) netip.Prefix {
 	ip = ip.Unmap().WithZone("")
 	bits := ip.BitLen()
 	if ip.Is6() {
 		bits = 64
 	}
-	prefix, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
+	prefix, _ := ip.Prefix(bits) // the zero one where that is no address
 	return prefix
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -175,7 +176,8 @@ func (a *Authenticator) Anonymous(address string) (*Principal, error) {
 	case AnonymousUnlimited:
 		return a.anybody, nil
 	case AnonymousLimited:
-		return a.accounts.anonymous(neighbourhood(address)), nil
+		ip, _ := netip.ParseAddr(address) // what is none is one neighbourhood
+		return a.accounts.anonymous(Neighbourhood(ip)), nil
 	}
 	return nil, a.failures.refuse(noToken, "this hub wants to know who asks: send Authorization: Bearer with an API key or a JSON Web Token")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"eventhub/internal/auth"
 	"eventhub/internal/hub"
 )
 
@@ -67,20 +68,13 @@ func (g *gate) Accept() (net.Conn, error) {
 	}
 }
 
-// neighbourhood is what counts as one address: of IPv6 the /64 that a single subscriber
-// is given.
+// neighbourhood is that of who has connected.
 func neighbourhood(address net.Addr) netip.Prefix {
 	tcp, ok := address.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	prefix, _ := ip.Prefix(bits) // fails for no address of a connection
-	return prefix
+	return auth.Neighbourhood(tcp.AddrPort().Addr())
 }
 
 // enter counts a connection, or says why it may not come in.
