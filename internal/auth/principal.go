@@ -56,6 +56,9 @@ func (p *Principal) ID() string {
 	return p.id
 }
 
+// Anonymous says that the principal has shown nothing, where nobody has to.
+func (p *Principal) Anonymous() bool { return p != nil && p.id == anonymousID }
+
 // Account bounds what the principal does; nil: nothing does.
 func (p *Principal) Account() *Account {
 	if p == nil {

@@ -65,15 +65,12 @@ func (h *handler) administrators(serve endpoint) endpoint {
 		if err := principal.MayAdminister(); err != nil {
 			return err
 		}
-		if principal.ID() == anonymous && !h.Local && r.URL.Path != metricsPath {
+		if principal.Anonymous() && !h.Local && r.URL.Path != metricsPath {
 			return hub.Errorf(hub.CodeForbidden, "this hub does not ask who comes, and listens beyond loopback: set HUB_ADMIN_ADDR to have %q on a listener of its own", clip(r.URL.Path))
 		}
 		return serve(w, r)
 	}
 }
-
-// anonymous is the ID of who has shown nothing.
-const anonymous = "anonymous"
 
 type levelAnswer struct {
 	Level string `json:"level"`
