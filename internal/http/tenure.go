@@ -14,8 +14,6 @@ const (
 	// lookEvery is how often an event stream looks whether it may go on: so long may a
 	// key that was taken away be of use.
 	lookEvery = 4 * time.Second
-	// warnBefore is how long before the end of a token its holder is told.
-	warnBefore = 30 * time.Second
 )
 
 // tenure is how long a client may have its event stream: as long as its principal has not
@@ -73,14 +71,14 @@ func (t *tenure) look(now time.Time) (text []byte, err error) {
 	if at := t.who.Expires(); !at.IsZero() {
 		left := at.Sub(now)
 		wait = min(wait, left)
-		if !t.warned && left <= warnBefore {
+		if !t.warned && left <= hub.ExpiringBefore {
 			t.warned = true
 			text = appendControl(nil, "hub.expiring", struct {
 				At string `json:"at"`
 			}{hub.FormatTime(at)})
 		}
 		if !t.warned {
-			wait = min(wait, left-warnBefore)
+			wait = min(wait, left-hub.ExpiringBefore)
 		}
 	}
 	t.next = now.Add(wait)

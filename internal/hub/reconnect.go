@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ExpiringBefore is how long before its token expires a socket or event stream is told.
+const ExpiringBefore = 30 * time.Second
+
 // reconnectSpread is over how long the clients of a hub that goes are told to come
 // back, so that they don't all arrive at the next one at once.
 const reconnectSpread = 3 * time.Second

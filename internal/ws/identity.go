@@ -9,9 +9,6 @@ import (
 	"eventhub/internal/hub"
 )
 
-// expiringBefore is how long before its token expires a socket is told.
-const expiringBefore = 30 * time.Second
-
 // identity is who a socket is served for, until another takes its place.
 type identity struct {
 	who   *auth.Principal
@@ -73,7 +70,7 @@ func (s *session) lookWho(now time.Time) {
 func (s *session) announce(now time.Time) {
 	id := s.identity.Load()
 	at := id.who.Expires()
-	if at.IsZero() || s.told == id || at.Sub(now) > expiringBefore {
+	if at.IsZero() || s.told == id || at.Sub(now) > hub.ExpiringBefore {
 		return
 	}
 	s.told = id
