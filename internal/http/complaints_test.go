@@ -2,6 +2,7 @@ package http_test
 
 import (
 	"context"
+	nethttp "net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,27 @@ func TestFailuresOfOneCauseAreLoggedOnceASecond(t *testing.T) {
 		}
 		if last := lines[len(lines)-1]; !strings.Contains(last, `"unlogged":99`) {
 			t.Errorf("the last line does not say that 99 were not logged: %s", last)
+		}
+	})
+}
+
+func TestPartsThatFailForOneCauseAreLoggedOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t)
+		e.broker.publish = func(_ context.Context, p hub.Publication) (hub.Published, error) {
+			if p.Stream == "good" {
+				return hub.Published{IDs: []hub.ID{{MS: 1}}}, nil
+			}
+			return hub.Published{}, hub.Errorf(hub.CodeStorageFull, "not now")
+		}
+		for range 20 {
+			answer := e.call("POST", "/v1/events", `[{"stream":"good","data":1},{"stream":"a","data":1},{"stream":"b","data":1}]`)
+			if answer.Code != nethttp.StatusMultiStatus {
+				t.Fatalf("%d %s", answer.Code, answer.Body)
+			}
+		}
+		if n := strings.Count(e.log.String(), "part of a request failed"); n != 1 {
+			t.Errorf("40 parts that failed within a second were logged as %d lines:\n%s", n, e.log)
 		}
 	})
 }

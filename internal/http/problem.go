@@ -22,19 +22,12 @@ type problem struct {
 	Errors    []hub.Fault `json:"errors,omitempty"`
 }
 
-// problem answers with an error, and logs it when the hub or Redis is to blame, of each
-// code once a second.
+// problem answers with an error, and logs it when the hub or Redis is to blame.
 func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	e := hub.AsError(err)
 	status := e.Code.Status()
 	id := requestIDOf(r)
-	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		if unlogged, due := h.complaints.due(e.Code, time.Now()); due {
-			h.Log.Log(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", method(r.Method)),
-				slog.String("path", logged(r.URL.Path)), slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err),
-				slog.Int("unlogged", unlogged))
-		}
-	}
+	h.complain(r, e.Code, err, "request failed", slog.String("method", method(r.Method)), slog.String("path", logged(r.URL.Path)), slog.Int("status", status))
 	header := w.Header()
 	if e.RetryAfter > 0 {
 		// Spread a little, so that the callers of a bad second don't come back in
@@ -53,6 +46,20 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	header.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
+}
+
+// complain logs what the hub or Redis is to blame for, of each code once a second.
+func (h *handler) complain(r *http.Request, code hub.Code, err error, message string, more ...any) {
+	status := code.Status()
+	if status < http.StatusInternalServerError || r.Context().Err() != nil {
+		return
+	}
+	unlogged, due := h.complaints.due(code, time.Now())
+	if !due {
+		return
+	}
+	log := h.Log.With(slog.String("request_id", requestIDOf(r))).With(more...)
+	log.Log(r.Context(), severity(status), message, slog.String("code", string(code)), slog.Any("error", err), slog.Int("unlogged", unlogged)) //nolint:sloglint // the messages are its callers' own
 }
 
 func newProblem(e *hub.Error, id string) problem {
