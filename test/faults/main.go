@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 func main() {
@@ -128,7 +129,7 @@ func chosen(opts options) (list []*scenario) {
 func performAll(ctx context.Context, list []*scenario, opts options, stdout io.Writer) []result {
 	results := make([]result, len(list))
 	var group errgroup.Group
-	group.SetLimit(opts.parallel)
+	slots := semaphore.NewWeighted(int64(opts.parallel))
 	said := make(chan string)
 	done := make(chan struct{})
 	go func() { // waited for below
@@ -138,7 +139,16 @@ func performAll(ctx context.Context, list []*scenario, opts options, stdout io.W
 		}
 	}()
 	for i, s := range list {
+		weight := int64(1)
+		if s.alone {
+			weight = int64(opts.parallel)
+		}
+		if slots.Acquire(ctx, weight) != nil {
+			results[i] = result{Scenario: s.name, Topology: s.topology, Seed: opts.seed, Error: "it was not begun"}
+			continue
+		}
 		group.Go(func() error {
+			defer slots.Release(weight)
 			results[i] = perform(ctx, s, opts)
 			said <- results[i].String()
 			return nil

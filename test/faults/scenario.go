@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"eventhub/test/faults/history"
@@ -10,13 +11,16 @@ import (
 // scenario is one way to break something, under load.
 type scenario struct {
 	name     string
-	what     string // is done, in a sentence of docs/faults.md
-	topology string
+	what     string   // is done, in a sentence of docs/faults.md
+	on       []string // kinds of Redis; none: a single one
+	shortOn  []string // those on which CI runs it
+	topology string   // the one of these that this is of
+	short    bool     // CI runs it there
+	alone    bool     // nothing else runs meanwhile, as its times are held against narrow bounds
 	proxied  bool
 	redis    []string // arguments of redis-server, of a single one
 	settings []string // of the hubs
 	load     loadOptions
-	short    bool // CI runs it
 	bounds   history.Bounds
 	warm     time.Duration
 
@@ -41,16 +45,35 @@ const ackWait = 3 * time.Second
 // pace is that of each of the four publishers of events, and of the two of messages.
 const pace = 40 * time.Millisecond
 
-// scenarios lists all, in the order of the report.
+// everywhere is all kinds of Redis.
+func everywhere() []string { return []string{single, sentinel, cluster} }
+
+// scenarios lists all, each on every kind of Redis that it is for, in the order of the report.
 func scenarios() []*scenario {
 	var all []*scenario
 	for _, list := range [][]*scenario{hubScenarios(), redisScenarios(), networkScenarios(), dataScenarios(), failoverScenarios(), clientScenarios()} {
-		all = append(all, list...)
-	}
-	for _, s := range all {
-		s.load.pace = cmp.Or(s.load.pace, pace)
-		s.load.ackWait = cmp.Or(s.load.ackWait, ackWait)
-		s.topology = cmp.Or(s.topology, single)
+		for _, s := range list {
+			all = append(all, s.each()...)
+		}
 	}
 	return all
+}
+
+// each is the scenario on each kind of Redis.
+func (s *scenario) each() (list []*scenario) {
+	on := s.on
+	if len(on) == 0 {
+		on = []string{single}
+	}
+	for i, kind := range on {
+		one := *s
+		if i > 0 {
+			one.broken = nil // once is enough
+		}
+		one.topology, one.short = kind, slices.Contains(s.shortOn, kind)
+		one.load.pace = cmp.Or(s.load.pace, pace)
+		one.load.ackWait = cmp.Or(s.load.ackWait, ackWait)
+		list = append(list, &one)
+	}
+	return list
 }

@@ -12,12 +12,10 @@ import (
 
 func dataScenarios() []*scenario {
 	return []*scenario{
-		{name: "flushall", what: "FLUSHALL", short: true, fault: flushAll},
+		{name: "flushall", what: "FLUSHALL", shortOn: []string{single}, fault: flushAll},
 		{name: "del-stream", what: "DEL of a stream's log", fault: deleteLog},
-		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", short: true, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
-		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", short: true, fault: fillMemory, check: checkFull},
-		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", topology: cluster, fault: fillMemory, check: checkFull},
-		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", topology: cluster, fault: destroyGroup},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", shortOn: []string{single}, on: []string{single, cluster}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
+		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", on: []string{single, cluster}, shortOn: []string{single}, fault: fillMemory, check: checkFull},
 	}
 }
 

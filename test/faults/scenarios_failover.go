@@ -13,7 +13,10 @@ import (
 func failoverScenarios() []*scenario {
 	var list []*scenario
 	for _, durability := range []string{"fast", "replicated"} {
-		short := durability == "replicated"
+		var onSentinel, onCluster []string
+		if durability == "replicated" {
+			onSentinel, onCluster = []string{sentinel}, []string{cluster}
+		}
 		add := func(s *scenario) {
 			s.name += "-" + durability
 			s.what += ", durability=" + durability
@@ -22,21 +25,21 @@ func failoverScenarios() []*scenario {
 			list = append(list, s)
 		}
 		add(&scenario{
-			name: "sentinel-kill", what: "kill -9 of the primary", topology: sentinel, short: short, outage: 5 * time.Second,
+			name: "sentinel-kill", what: "kill -9 of the primary", on: []string{sentinel}, shortOn: onSentinel, outage: 5 * time.Second,
 			fault: func(r *rig) { failover(r, (*redistest.Server).Kill, nil) },
 		})
 		add(&scenario{
-			name: "sentinel-pause", what: "SIGSTOP of the primary until another has its place, and 3 s more", topology: sentinel, outage: 5 * time.Second,
+			name: "sentinel-pause", what: "SIGSTOP of the primary until another has its place, and 3 s more", on: []string{sentinel}, outage: 5 * time.Second,
 			fault: func(r *rig) { failover(r, (*redistest.Server).Pause, (*redistest.Server).Resume) },
 		})
 		add(&scenario{
-			name: "cluster-kill", what: "kill -9 of a master", topology: cluster, short: short, outage: 7 * time.Second, fault: killMaster,
+			name: "cluster-kill", what: "kill -9 of a master", on: []string{cluster}, shortOn: onCluster, outage: 7 * time.Second, fault: killMaster,
 		})
 	}
 	return append(list,
-		&scenario{name: "cluster-failover", what: "CLUSTER FAILOVER, by which nothing is lost", topology: cluster, fault: func(r *rig) { promote(r, false) }},
-		&scenario{name: "cluster-takeover", what: "CLUSTER FAILOVER TAKEOVER, without asking anybody", topology: cluster, fault: func(r *rig) { promote(r, true) }},
-		&scenario{name: "cluster-migration", what: "the slot of a stream moves to another master, and back", topology: cluster, short: true, fault: migrate})
+		&scenario{name: "cluster-failover", what: "CLUSTER FAILOVER, by which nothing is lost", on: []string{cluster}, fault: func(r *rig) { promote(r, false) }},
+		&scenario{name: "cluster-takeover", what: "CLUSTER FAILOVER TAKEOVER, without asking anybody", on: []string{cluster}, fault: func(r *rig) { promote(r, true) }},
+		&scenario{name: "cluster-migration", what: "the slot of a stream moves to another master, and back", on: []string{cluster}, shortOn: []string{cluster}, fault: migrate})
 }
 
 // failoverLimit bounds the wait for a new primary.

@@ -10,24 +10,24 @@ import (
 )
 
 func hubScenarios() []*scenario {
-	var list []*scenario
-	for _, kind := range []string{single, sentinel, cluster} {
-		list = append(list,
-			&scenario{
-				name: "hub-kill", what: "kill -9 of one hub after another, each started again", topology: kind, short: kind != sentinel,
-				fault: killHubs, latest: ackWait + 2*time.Second,
-			},
-			&scenario{
-				name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", topology: kind, short: kind == single, fault: rollHubs,
-			})
+	list := []*scenario{
+		{
+			name: "hub-kill", what: "kill -9 of one hub after another, each started again", on: everywhere(), shortOn: []string{single, cluster},
+			fault: killHubs, latest: ackWait + 2*time.Second,
+		},
+		{name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", on: everywhere(), shortOn: []string{single}, fault: rollHubs},
 	}
 	list = append(list, &scenario{
 		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second},
 		fault: func(r *rig) { killHub(r, r.hubs[0], 7*time.Second) }, latest: 7 * time.Second, broken: map[string]history.Violation{"fault_delete_consumer": history.Lost},
 	})
 	for _, pause := range []time.Duration{3 * time.Second, 3 * ackWait} {
+		var short []string
+		if pause == 3*time.Second {
+			short = []string{single}
+		}
 		list = append(list, &scenario{
-			name: fmt.Sprintf("hub-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of a hub for %s", pause), short: pause == 3*time.Second,
+			name: fmt.Sprintf("hub-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of a hub for %s", pause), shortOn: short,
 			bounds: history.Bounds{InFlight: pause + 5*time.Second, Announce: pause + 10*time.Second, Tail: pause + 3*time.Second},
 			fault:  func(r *rig) { pauseHub(r, pause) },
 		})

@@ -19,9 +19,9 @@ func networkScenarios() []*scenario {
 		shaped("resets", "1 % of the pieces end their connection", redistest.Shape{ResetEvery: 100}),
 		shaped("slices", "one byte at a time", redistest.Shape{Slice: 1}),
 		shaped("bandwidth", "64 KB/s for each connection", redistest.Shape{BytesPerSecond: 64 << 10}),
-		{name: "net-replies", what: "answers of Redis are lost, and the connection with them, every 150 ms", fault: dropReplies, short: true, broken: map[string]history.Violation{"fault_blind_retry": history.Duplicate}},
+		{name: "net-replies", what: "answers of Redis are lost, and the connection with them, every 150 ms", fault: dropReplies, shortOn: []string{single}, broken: map[string]history.Violation{"fault_blind_retry": history.Duplicate}},
 		{name: "net-blackhole", what: "nothing gets through for 15 s, and then what was sent", fault: func(r *rig) { blackhole(r, 15*time.Second) }},
-		{name: "net-blackhole-5s", what: "the same for 5 s", fault: func(r *rig) { blackhole(r, 5*time.Second) }, short: true},
+		{name: "net-blackhole-5s", what: "the same for 5 s", fault: func(r *rig) { blackhole(r, 5*time.Second) }, shortOn: []string{single}},
 		{name: "net-halfopen", what: "nothing gets through the present connections for 12 s, only through new ones", fault: freeze, broken: map[string]history.Violation{"fault_no_probe": history.Hole}},
 	}
 	for _, s := range list {

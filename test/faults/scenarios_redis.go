@@ -14,7 +14,7 @@ import (
 func redisScenarios() []*scenario {
 	list := []*scenario{
 		{
-			name: "redis-kill-always", what: "kill -9 of Redis, and its restart; appendfsync always", short: true,
+			name: "redis-kill-always", what: "kill -9 of Redis, and its restart; appendfsync always", shortOn: []string{single},
 			redis: []string{"--appendonly", "yes", "--appendfsync", "always"}, fault: func(r *rig) { killRedis(r, history.Fault{}) },
 		},
 		{
@@ -25,7 +25,7 @@ func redisScenarios() []*scenario {
 			fault: func(r *rig) { killRedis(r, history.Fault{Forfeits: true, Lag: 2 * time.Second}) },
 		},
 		{
-			name: "redis-kill-none", what: "the same, and Redis keeps nothing", short: true,
+			name: "redis-kill-none", what: "the same, and Redis keeps nothing", shortOn: []string{single},
 			fault: func(r *rig) { killRedis(r, history.Fault{Wipes: true}) },
 		},
 		{name: "client-kill", what: "CLIENT KILL of all connections, every 300 ms", fault: killClients},
@@ -37,8 +37,12 @@ func redisScenarios() []*scenario {
 		s.bounds.InFlight = 10 * time.Second
 	}
 	for _, pause := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 6 * time.Second, 20 * time.Second} {
+		var short []string
+		if pause == 6*time.Second {
+			short = []string{single}
+		}
 		list = append(list, &scenario{
-			name: fmt.Sprintf("redis-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of Redis for %s", pause), short: pause == 6*time.Second,
+			name: fmt.Sprintf("redis-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of Redis for %s", pause), shortOn: short,
 			bounds:   history.Bounds{InFlight: pause + 5*time.Second, Announce: pause + 10*time.Second, Tail: pause + 3*time.Second},
 			fault:    func(r *rig) { pauseRedis(r, pause) },
 			recovery: 2 * time.Second,
