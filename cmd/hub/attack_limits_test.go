@@ -16,7 +16,6 @@ import (
 	"github.com/coder/websocket"
 
 	"eventhub/internal/hub"
-	"eventhub/internal/redistest"
 )
 
 // raw is a connection of a client that keeps to no protocol.
@@ -108,7 +107,7 @@ func (r *raw) closeCode() int {
 func TestFloodsOfPingsAndFragmentsEndTheirSocketOnly(t *testing.T) {
 	t.Parallel()
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting())
 	boss := h.by(keys.text["boss"])
 	good := boss.dial("/v1/readers/ws?stream=orders")
 	const text, ping, fragment, more = 0x81, 0x89, 0x01, 0x00
@@ -171,7 +170,7 @@ func TestHandshakeStormIsRefusedFastAndTheEstablishedGoOn(t *testing.T) {
 	t.Parallel()
 	const perSecond, storm, established = 20, 600, 10
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting(), fmt.Sprint("HUB_HANDSHAKES_PER_SECOND=", perSecond))
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting(), fmt.Sprint("HUB_HANDSHAKES_PER_SECOND=", perSecond))
 	boss := h.by(keys.text["boss"])
 	var sockets []*socket
 	for range established {
@@ -232,7 +231,7 @@ func TestHandshakeStormIsRefusedFastAndTheEstablishedGoOn(t *testing.T) {
 // may load it as he likes.
 func TestNobodysRateIsLimitedOnLoopbackWhereNobodyIsAskedWhoTheyAre(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), "HUB_HANDSHAKES_PER_SECOND=1", "HUB_REQUESTS_PER_SECOND=1", "HUB_EVENTS_PER_SECOND=1",
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), "HUB_HANDSHAKES_PER_SECOND=1", "HUB_REQUESTS_PER_SECOND=1", "HUB_EVENTS_PER_SECOND=1",
 		"HUB_COMMANDS_PER_SECOND=1", "HUB_TICKETS_PER_SECOND=1", "HUB_MAX_CONNECTIONS_PER_PRINCIPAL=1")
 	for range 20 {
 		h.dial("/v1/readers/ws?stream=orders").ok(`{"type":"pause"}`)
@@ -255,7 +254,7 @@ func TestNobodysRateIsLimitedOnLoopbackWhereNobodyIsAskedWhoTheyAre(t *testing.T
 func TestConnectionsAreLimitedPerHubAndPerAddress(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]int{"HUB_MAX_CONNECTIONS": http.StatusServiceUnavailable, "HUB_MAX_CONNECTIONS_PER_ADDRESS": http.StatusTooManyRequests} {
-		h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), setting+"=10", "HUB_ADMIN_ADDR=127.0.0.1:0")
+		h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), setting+"=10", "HUB_ADMIN_ADDR=127.0.0.1:0")
 		var held []*raw
 		for range 10 {
 			held = append(held, h.raw(t))
@@ -288,7 +287,7 @@ func TestConnectionsAreLimitedPerHubAndPerAddress(t *testing.T) {
 func TestAPrincipalsLimitsAreItsOwn(t *testing.T) {
 	t.Parallel()
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting(), "HUB_MAX_BATCH_EVENTS=20", "HUB_MAX_CONNECTIONS_PER_PRINCIPAL=5", "HUB_COMMANDS_PER_SECOND=50")
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting(), "HUB_MAX_BATCH_EVENTS=20", "HUB_MAX_CONNECTIONS_PER_PRINCIPAL=5", "HUB_COMMANDS_PER_SECOND=50")
 	hasty := keys.limited("hasty", bossGrant, `{"requests_per_second":20,"events_per_second":20,"connections":2}`)
 	eventually(t, func() string { return notYet(h, hasty) })
 	boss, by := h.by(keys.text["boss"]), h.by(hasty)
@@ -366,7 +365,7 @@ func TestAPrincipalsLimitsAreItsOwn(t *testing.T) {
 func TestTicketsThatNobodyUsesDoNotFillRedis(t *testing.T) {
 	t.Parallel()
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting())
 	hasty := keys.limited("hasty", bossGrant, `{"tickets_per_second":0.01}`)
 	eventually(t, func() string { return notYet(h, hasty) })
 	by, made := h.by(hasty), 0
@@ -393,7 +392,7 @@ func TestTicketsThatNobodyUsesDoNotFillRedis(t *testing.T) {
 func TestAcksOfWhatWasDeliveredAreNotLimited(t *testing.T) {
 	t.Parallel()
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting(), "HUB_COMMANDS_PER_SECOND=10").by(keys.text["boss"])
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting(), "HUB_COMMANDS_PER_SECOND=10").by(keys.text["boss"])
 	h.publishMany("orders", 300)
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=300&ack_wait=2s")
 	for _, e := range s.events(300) {
@@ -413,7 +412,7 @@ func TestAcksOfWhatWasDeliveredAreNotLimited(t *testing.T) {
 func TestEventsBeyondTheirLimitAreNotStored(t *testing.T) {
 	t.Parallel()
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting(), "HUB_MAX_BATCH_EVENTS=10")
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting(), "HUB_MAX_BATCH_EVENTS=10")
 	hasty := keys.limited("hasty", bossGrant, `{"events_per_second":10}`)
 	eventually(t, func() string { return notYet(h, hasty) })
 	boss, by := h.by(keys.text["boss"]), h.by(hasty)

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"eventhub/internal/redistest"
 )
 
 // TestRandomRequestsMakeNoSeries sends names, paths, methods, tokens and headers that
@@ -17,7 +15,7 @@ import (
 func TestRandomRequestsMakeNoSeries(t *testing.T) {
 	t.Parallel()
 	const requests, most = 5000, 5
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	keys := newKeyFile(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL(), keys.setting(), "HUB_REQUESTS_PER_SECOND=0", "HUB_EVENTS_PER_SECOND=0", "HUB_HANDSHAKES_PER_SECOND=0")
 	boss := h.by(keys.text["boss"])

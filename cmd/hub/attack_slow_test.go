@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // TestSlowAttackersAreLetGoAndCostNobodyElse is the short form of `make attack`, which
@@ -17,7 +15,7 @@ func TestSlowAttackersAreLetGoAndCostNobodyElse(t *testing.T) {
 	t.Parallel()
 	const slowloris, drips = 200, 20
 	keys := newKeyFile(t)
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), keys.setting())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), keys.setting())
 	boss := h.by(keys.text["boss"])
 	good := boss.dial("/v1/readers/ws?stream=orders")
 	var attacking sync.WaitGroup

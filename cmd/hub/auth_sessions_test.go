@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-
-	"eventhub/internal/redistest"
 )
 
 // everywhere is a client of each kind with the same token.
@@ -113,7 +111,7 @@ func TestConnectionsComeAgainWhenPermissionsHaveChanged(t *testing.T) {
 func tokens(t *testing.T, settings ...string) (*testHub, *signer) {
 	t.Helper()
 	secret := []byte(strings.Repeat("s3cret", 8))
-	settings = append(settings, "HUB_REDIS_URL="+redistest.Start(t).URL(), "HUB_JWT_ISSUER="+testIssuer, "HUB_JWT_SECRET_FILE="+newFile(t, secret))
+	settings = append(settings, "HUB_REDIS_URL="+startRedis(t).URL(), "HUB_JWT_ISSUER="+testIssuer, "HUB_JWT_SECRET_FILE="+newFile(t, secret))
 	return startHub(t, settings...), bySecret(secret)
 }
 

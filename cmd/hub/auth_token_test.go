@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // newFile is a file with this in it.
@@ -32,7 +30,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	jwks := startIssuer(t, rs, ps, es, ed)
 	oct := []byte(strings.Repeat("published", 5))
 	jwks.add(map[string]any{"kty": "oct", "kid": "oct", "alg": "HS256", "k": base64.RawURLEncoding.EncodeToString(oct)})
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	public := startHub(t, append(jwks.settings(), redis, "HUB_JWT_KEYS_FILE="+newFile(t, filed.pem(t)))...)
 	secret := startHub(t, redis, "HUB_JWT_ISSUER="+testIssuer, "HUB_JWT_SECRET_FILE="+newFile(t, shared))
 	good := func() map[string]any { return claims("ann", time.Hour, bossGrant) }
@@ -130,7 +128,7 @@ func TestFloodOfUnknownKeysCostsOneFetch(t *testing.T) {
 	t.Parallel()
 	good, forger := newSigner(t, "ES256", "good"), newSigner(t, "ES256", "")
 	jwks := startIssuer(t, good)
-	h := startHub(t, append(jwks.settings(), "HUB_REDIS_URL="+redistest.Start(t).URL())...)
+	h := startHub(t, append(jwks.settings(), "HUB_REDIS_URL="+startRedis(t).URL())...)
 	transport := &http.Transport{MaxIdleConnsPerHost: 200}
 	t.Cleanup(transport.CloseIdleConnections)
 	h.via = transport
@@ -193,7 +191,7 @@ func TestRotationOfKeysRefusesNoValidToken(t *testing.T) {
 	t.Parallel()
 	old, young := newSigner(t, "RS256", "2026-01"), newSigner(t, "ES256", "2026-02")
 	jwks := startIssuer(t, old)
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	hubs := []*testHub{startHub(t, append(jwks.settings(), redis)...), startHub(t, append(jwks.settings(), redis)...)}
 	var present atomic.Pointer[signer]
 	present.Store(old)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -87,13 +88,17 @@ func TestSubscriptionsAreSetsAndChangeWhollyOrNotAtAll(t *testing.T) {
 }
 
 // redisSubscribers is how many connections have subscribed to a channel in Redis.
-func redisSubscribers(t *testing.T, direct redis.UniversalClient, channel string) int64 {
+func redisSubscribers(t *testing.T, direct redis.UniversalClient, channel string) (total int64) {
 	t.Helper()
-	counts, err := direct.PubSubNumSub(t.Context(), "hub:live:"+channel).Result()
+	err := onEveryNode(t, direct, func(ctx context.Context, node *redis.Client) error {
+		counts, err := node.PubSubNumSub(ctx, "hub:live:"+channel).Result()
+		total += counts["hub:live:"+channel]
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return counts["hub:live:"+channel]
+	return total
 }
 
 func TestRedisSubscriptionGoesWithTheLastSubscriberAndNotBefore(t *testing.T) {

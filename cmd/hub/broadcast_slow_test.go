@@ -6,15 +6,13 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-
-	"eventhub/internal/redistest"
 )
 
 // slowed are settings by which a subscriber is slow early: with a queue of so many
 // events, and little in the kernel.
 func slowed(t *testing.T, settings ...string) []string {
 	t.Helper()
-	return append([]string{"HUB_REDIS_URL=" + redistest.Start(t).URL(), "HUB_SEND_BUFFER_BYTES=4096", "HUB_WRITE_TIMEOUT=1m"}, settings...)
+	return append([]string{"HUB_REDIS_URL=" + startRedis(t).URL(), "HUB_SEND_BUFFER_BYTES=4096", "HUB_WRITE_TIMEOUT=1m"}, settings...)
 }
 
 // counted waits for the value of a metric.

@@ -133,7 +133,7 @@ func (c *contract) run(t *testing.T, h *testHub, cases []contractCase) {
 
 func contractHub(t *testing.T, settings ...string) *testHub {
 	t.Helper()
-	return startHub(t, append([]string{"HUB_REDIS_URL=" + redistest.Start(t).URL()}, settings...)...)
+	return startHub(t, append([]string{"HUB_REDIS_URL=" + startRedis(t).URL()}, settings...)...)
 }
 
 // contractLimits are small, so that they are cheap to exceed.
@@ -362,7 +362,7 @@ func (c *contract) settling(t *testing.T) {
 
 func (c *contract) deadLetters(t *testing.T) {
 	const letters, redrive = "/v1/sinks/billing/dead-letters", "POST /v1/sinks/billing/dead-letters/redrive"
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	c.run(t, h, []contractCase{
 		{name: "those of no sink", request: "GET " + letters, code: hub.CodeSinkNotFound},
@@ -622,7 +622,7 @@ func (c *contract) redisFull(t *testing.T) {
 
 // diskFull: Redis takes no more writes once it could not save what it has.
 func (c *contract) diskFull(t *testing.T) {
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	h.put("billing", `{"streams":["orders"]}`)
 	id := h.publishMany("orders", 3)
@@ -665,7 +665,7 @@ func (c *contract) redisRefuses(t *testing.T) {
 
 // redisOccupied: another program uses the same keys.
 func (c *contract) redisOccupied(t *testing.T) {
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	for _, key := range []string{"hub:{orders}:log", "hub:streams", "hub:sink:billing", "hub:sinks", "hub:hubs"} {
 		if err := redis.Client(t).Set(t.Context(), key, "mine", 0).Err(); err != nil {
 			t.Fatal(err)

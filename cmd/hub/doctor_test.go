@@ -24,7 +24,7 @@ func doctor(t *testing.T, flags []string, settings ...string) (printed string, c
 
 func TestDoctorPrintsFindingsAndEndsByThem(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	s := startRedis(t)
 	redis := "HUB_REDIS_URL=" + s.URL()
 	printed, code := doctor(t, nil, redis)
 	if code != 0 || !strings.Contains(printed, "ok       version      Redis 7.") || !strings.Contains(printed, "-> in redis.conf: appendonly yes") {

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 // workerScript is the example that these tests are of.
@@ -117,7 +115,7 @@ func kept(t *testing.T, file string) []event {
 
 func TestExampleWorkerAcksWhatWorksAndGivesUpWhatFails(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	file := filepath.Join(t.TempDir(), "kept")
 	h.put("billing", `{"streams":["orders","payments"],"ack_wait":"1h","max_deliveries":2,"backoff":["50ms"]}`)
 	want := h.publishMany("orders", 5)
@@ -153,7 +151,7 @@ func TestExampleWorkerAcksWhatWorksAndGivesUpWhatFails(t *testing.T) {
 func TestExampleWorkerExtendsWhatItHasInHandAndFinishesItOnSIGTERM(t *testing.T) {
 	t.Parallel()
 	const ackWait = 3 * time.Second
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.put("billing", `{"streams":["orders"],"ack_wait":"3s"}`)
 	h.publishMany("orders", 2)
 	release := filepath.Join(t.TempDir(), "release")
@@ -189,7 +187,7 @@ func TestExampleWorkerExtendsWhatItHasInHandAndFinishesItOnSIGTERM(t *testing.T)
 
 func TestExampleWorkerGoesOnAfterARestartOfItsHub(t *testing.T) {
 	t.Parallel()
-	redis, addr := "HUB_REDIS_URL="+redistest.Start(t).URL(), "HUB_ADDR="+freeAddress(t)
+	redis, addr := "HUB_REDIS_URL="+startRedis(t).URL(), "HUB_ADDR="+freeAddress(t)
 	h := startHub(t, redis, addr)
 	file := filepath.Join(t.TempDir(), "kept")
 	w := startWorker(t, append([]string{"-u", h.base, "billing?stream=orders&consumer=example"}, keepsIn(file)...)...)

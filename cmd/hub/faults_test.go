@@ -16,7 +16,7 @@ import (
 
 func TestKilledHubsEventsGoToAnother(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed, other := startProcess(t, redis), startHub(t, redis)
 	want := other.publishMany("orders", 40)
 	doomed.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=600ms").events(40)
@@ -33,7 +33,7 @@ func TestKilledHubsEventsGoToAnother(t *testing.T) {
 
 func TestDeadHubsEventsDoNotWaitForALongAckWait(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	doomed, other := startProcess(t, redis), startHub(t, redis)
 	want := other.publishMany("orders", 5)
 	doomed.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=1h").events(5)
@@ -48,7 +48,7 @@ func TestDeadHubsEventsDoNotWaitForALongAckWait(t *testing.T) {
 
 func TestAllHubsKilledLosesNothing(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	one, two := startProcess(t, redis), startProcess(t, redis)
 	want := one.publishMany("orders", 30)
 	first := one.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=300ms&prefetch=15")
@@ -167,7 +167,7 @@ func TestLostReplyIsUnconfirmedAndStoredOnce(t *testing.T) {
 
 func TestLostGroupIsMadeAgainFromWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	direct := redis.Client(t)
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&prefetch=2") // credit that leaks shows
@@ -194,7 +194,7 @@ func TestLostGroupIsMadeAgainFromWhatWasAcknowledged(t *testing.T) {
 
 func TestEventsOfOtherProgramsAreServed(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	direct := redis.Client(t)
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
@@ -227,7 +227,7 @@ func TestEventsOfOtherProgramsAreServed(t *testing.T) {
 
 func TestEventWithoutABellReachesEverySinkOfAHub(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	direct := redis.Client(t)
 	add := func() string { // as another program does: no hub is told
@@ -256,7 +256,7 @@ func anys(list []string) []any {
 
 func TestDrainHandsEverythingOver(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	leaving, staying := startHub(t, redis), startHub(t, redis)
 	want := leaving.publishMany("orders", 4)
 	s := leaving.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&ack_wait=1h")
@@ -289,7 +289,7 @@ func TestDrainHandsEverythingOver(t *testing.T) {
 
 func TestStalledConsumerCostsOnlyItself(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL(), "HUB_WRITE_TIMEOUT=1s")
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL(), "HUB_WRITE_TIMEOUT=1s")
 	good := h.dial("/v1/sinks/billing/ws?stream=orders&prefetch=10&ack_wait=2s")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -330,7 +330,7 @@ func TestEventsOfALostReadComeAtOnceAndCostNoAttempt(t *testing.T) {
 
 func TestLostGroupDoesNotRepeatWhatWasDoneLongAgo(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	direct := redis.Client(t)
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")

@@ -152,7 +152,7 @@ func TestBookkeepingOfDoneEventsGoes(t *testing.T) {
 
 // losses are what may happen to a sink's group while events flow.
 var losses = map[string]func(t *testing.T, direct redis.UniversalClient) error{
-	"FLUSHALL": func(t *testing.T, direct redis.UniversalClient) error { return direct.FlushAll(t.Context()).Err() },
+	"FLUSHALL": flushAll,
 	"DEL": func(t *testing.T, direct redis.UniversalClient) error {
 		return direct.Del(t.Context(), "hub:{orders}:log").Err()
 	},

@@ -14,7 +14,7 @@ import (
 
 func TestEventExactlyAtTheLimitIsDelivered(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	live := h.dial("/v1/broadcast/ws?channel=room")
 	const limit = 1 << 20
@@ -39,7 +39,7 @@ func TestEventExactlyAtTheLimitIsDelivered(t *testing.T) {
 
 func TestBatchBounds(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	events := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`{"data":1},`, n), ",") + "]" }
 	for body, want := range map[string]int{
 		events(1000): http.StatusCreated,

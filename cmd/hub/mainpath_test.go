@@ -15,7 +15,7 @@ import (
 
 func TestMainPathOnRealRedis(t *testing.T) {
 	t.Parallel()
-	redis := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	redis := "HUB_REDIS_URL=" + startRedis(t).URL()
 	mainPath(t, startHub(t, redis), startHub(t, redis))
 }
 
@@ -97,7 +97,7 @@ func notReady(h *testHub) string {
 
 func TestMetricsShowASinkThatNobodyConsumes(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	h.dial("/v1/sinks/billing/ws?stream=orders&from=oldest&prefetch=2").drop()
 	h.publishMany("orders", 5)
 	eventually(t, func() string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -104,15 +105,18 @@ func TestBacklogDrainsByItself(t *testing.T) {
 // calls is how often Redis was called, by command.
 func calls(t *testing.T, direct redis.UniversalClient) map[string]int {
 	t.Helper()
-	info, err := direct.Info(t.Context(), "commandstats").Result()
+	counts := map[string]int{}
+	err := onEveryNode(t, direct, func(ctx context.Context, node *redis.Client) error {
+		info, err := node.Info(ctx, "commandstats").Result()
+		for _, row := range regexp.MustCompile(`cmdstat_([^:]+):calls=(\d+)`).FindAllStringSubmatch(info, -1) {
+			n, _ := strconv.Atoi(row[2])
+			counts[row[1]] += n
+			counts["all"] += n
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	counts := map[string]int{}
-	for _, row := range regexp.MustCompile(`cmdstat_([^:]+):calls=(\d+)`).FindAllStringSubmatch(info, -1) {
-		n, _ := strconv.Atoi(row[2])
-		counts[row[1]] = n
-		counts["all"] += n
 	}
 	return counts
 }

@@ -156,7 +156,7 @@ func TestIdleReadersCostRedisLittle(t *testing.T) {
 
 func TestFlushallUnderReaders(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	setting := "HUB_REDIS_URL=" + redis.URL()
 	one, two := startHub(t, setting), startHub(t, setting)
 	id := one.publishMany("orders", 5)
@@ -164,7 +164,7 @@ func TestFlushallUnderReaders(t *testing.T) {
 	for _, r := range readers {
 		assertRead(t, r.events(5), id)
 	}
-	if err := redis.Client(t).FlushAll(t.Context()).Err(); err != nil {
+	if err := flushAll(t, redis.Client(t)); err != nil {
 		t.Fatal(err)
 	}
 	var fresh []string

@@ -9,13 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"eventhub/internal/redistest"
 )
 
 func TestAckOfTooManyIDsIsRefused(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders")
 	id := h.publish("orders", `{"data":1}`)
 	s.events(1)
@@ -50,7 +48,7 @@ func TestAckOfTooManyIDsIsRefused(t *testing.T) {
 
 func TestOversizedBodyIsRefusedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	for size, want := range map[int]int{8 << 20: http.StatusContinue, 8<<20 + 1: http.StatusRequestEntityTooLarge} {
 		if got := announce(t, h, size); got != want {
 			t.Errorf("the first answer to %d announced bytes is %d, want %d", size, got, want)
@@ -82,7 +80,7 @@ func announce(t *testing.T, h *testHub, size int) int {
 
 func TestHeadChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	if answer := h.call("HEAD", "/livez", ""); answer.StatusCode != http.StatusOK || len(answer.body) != 0 {
 		t.Errorf("HEAD of /livez: %d %q", answer.StatusCode, answer.body)
 	}

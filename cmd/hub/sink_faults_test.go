@@ -13,8 +13,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/redis/go-redis/v9"
-
-	"eventhub/internal/redistest"
 )
 
 // hasGroup says whether a sink's group is on its stream.
@@ -34,7 +32,7 @@ func hasGroup(t *testing.T, direct redis.UniversalClient, stream, sink string) b
 
 func TestSinkIsWhatItWasSoonAfterFlushall(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=17s")
 	if err := redis.Client(t).FlushAll(t.Context()).Err(); err != nil {
@@ -68,7 +66,7 @@ func TestSinkIsWhatItWasSoonAfterFlushall(t *testing.T) {
 // A sink that nobody publishes for is found by its hub's heartbeat.
 func TestIdleSinkIsRestoredAfterFlushall(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	direct, setting := redis.Client(t), "HUB_REDIS_URL="+redis.URL()
 	one, two := startHub(t, setting), startHub(t, setting)
 	first := one.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=17s&prefetch=10")
@@ -115,7 +113,7 @@ func TestIdleSinkIsRestoredAfterFlushall(t *testing.T) {
 
 func TestGroupOfADeletedLogIsMadeAgainWithoutAPublish(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	direct := redis.Client(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	s := h.dial("/v1/sinks/billing/ws?stream=orders&ack_wait=1s")
@@ -162,7 +160,7 @@ func deaf(t *testing.T, h *testHub, path string) *websocket.Conn {
 
 func TestEventsThatWereNeverWrittenCostNoAttempt(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, "HUB_REDIS_URL="+redistest.Start(t).URL())
+	h := startHub(t, "HUB_REDIS_URL="+startRedis(t).URL())
 	const (
 		total, size = 60, 300_000
 		// The kernel takes 4 MiB of what is written (net.ipv4.tcp_wmem); a frame is
@@ -209,7 +207,7 @@ func TestEventsThatWereNeverWrittenCostNoAttempt(t *testing.T) {
 
 func TestDrainOfConsumersThatAckIsShort(t *testing.T) {
 	t.Parallel()
-	setting := "HUB_REDIS_URL=" + redistest.Start(t).URL()
+	setting := "HUB_REDIS_URL=" + startRedis(t).URL()
 	const limit = 12 * time.Second
 	leaving := startHub(t, setting, "HUB_DRAIN_TIMEOUT="+limit.String(), "HUB_SHUTDOWN_TIMEOUT=18s")
 	staying := startHub(t, setting)
@@ -269,7 +267,7 @@ func TestDrainOfConsumersThatAckIsShort(t *testing.T) {
 
 func TestLagInMidStreamIsExactAndHoldsNothingUp(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
+	redis := startRedis(t)
 	direct := redis.Client(t)
 	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
 	first := h.publishMany("orders", 3)
