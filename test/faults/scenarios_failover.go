@@ -156,7 +156,7 @@ func promote(r *rig, takeover bool) {
 func (r *rig) awaitMaster(old *redistest.Server) (proof string) {
 	began := time.Now()
 	for time.Since(began) < failoverLimit && r.ctx.Err() == nil {
-		now := ""
+		var now string
 		if r.redis.kind == sentinel {
 			now = r.redis.sentinel.Primary(r).Addr()
 		} else {
