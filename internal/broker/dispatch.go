@@ -135,7 +135,7 @@ func (s *sink) nextRead(st *sinkStream) plan {
 	if !st.unread || st.orphans || st.searching || st.reads == mostReads || st.reads > 0 && !st.backlog {
 		return plan{}
 	}
-	most := st.weight.limit(readEvents)
+	most := s.limit(st, readEvents)
 	p := s.plan(st, most, most)
 	if st.reads > 0 && p.events() < most/4 {
 		p.release()

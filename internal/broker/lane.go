@@ -95,6 +95,11 @@ func (o *op) none() bool {
 	return true
 }
 
+// answered says whether Redis has answered any command of the op.
+func (o *op) answered() bool {
+	return slices.ContainsFunc(o.cmds, func(cmd redis.Cmder) bool { return cmd.Err() == nil || isReply(cmd.Err()) })
+}
+
 // lane is group commit: whatever comes while a pipeline is under way goes out
 // in the next one. There is no timer, so an idle lane adds no latency, and a
 // busy one sends few, large pipelines. Order is kept where one goroutine runs it;
@@ -107,6 +112,7 @@ type lane struct {
 	confirm *confirmation // of what is sent; set by lanes.open, nil for none
 	queue   chan *op
 	waiting atomic.Int64                 // bytes in queue
+	since   atomic.Int64                 // when the first pipeline went out of those since the last answer, in ns of the epoch; 0: none
 	turn    sync.Mutex                   // held by who takes from queue: protects next and crowded
 	crowded bool                         // the last batch had more than one
 	next    *op                          // taken from the queue, but too much for the last batch
@@ -187,12 +193,16 @@ func (l *lane) commit(batch []*op, pipe redis.Pipeliner) {
 		}
 		cmds = append(cmds, o.cmds...)
 	}
+	l.since.CompareAndSwap(0, time.Now().UnixNano())
 	if l.confirm != nil {
 		l.confirm.exec(sent, cmds, pipe)
 	} else {
 		_ = exec(pipe, cmds)
 		loadScripts(sent, pipe)
 		l.detour(sent)
+	}
+	if slices.ContainsFunc(sent, (*op).answered) {
+		l.since.Store(0)
 	}
 	for _, o := range slices.Backward(sent) {
 		if o.unsent != nil && o.none() {

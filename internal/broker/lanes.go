@@ -68,6 +68,26 @@ func (ls *lanes) submit(ctx context.Context, key string, o *op) error {
 	}
 }
 
+// mostSilence is how long a node may take to answer before little is asked of it.
+const mostSilence = callTimeout / 3
+
+// silent says whether the shard of key has not answered for a while. It is never said of
+// the only one there is.
+func (ls *lanes) silent(key string, now time.Time) bool {
+	name, _, err := shard(context.Background(), ls.client, key)
+	if name == "" || err != nil {
+		return false // submit will say what is wrong
+	}
+	ls.mu.RLock()
+	l := ls.byShard[name]
+	ls.mu.RUnlock()
+	if l == nil {
+		return false
+	}
+	since := l.since.Load()
+	return since != 0 && now.UnixNano()-since > mostSilence.Nanoseconds()
+}
+
 func (ls *lanes) open(name string) *lane {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,8 +12,8 @@ import (
 
 // The poll finds what no bell has told: bells that were lost, and events that
 // other programs add. On one Redis it is one XREAD over many streams in use,
-// every second. On Cluster each stream needs its own, so they take turns. A stream
-// of which all readers know that there is more is left out, as the answer has an
+// every second. On Cluster each stream needs its own, so they take turns; none waits for
+// another, as a node may be dead. A stream of which all readers know that there is more is left out, as the answer has an
 // event of each.
 //
 // It also finds groups that are gone, of some sinks in turn: of a sink where
@@ -28,6 +29,8 @@ func (b *Broker) poll(ctx context.Context) {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	turn, groups := 0, 0
+	asking := asking{streams: map[string]bool{}}
+	defer asking.running.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,10 +52,33 @@ func (b *Broker) poll(ctx context.Context) {
 		}
 		for range min(pollCluster, len(streams)) {
 			i := turn % len(streams)
-			b.pollOnce(ctx, streams[i:i+1], lasts[i:i+1])
+			asking.ask(streams[i], func() { b.pollOnce(ctx, streams[i:i+1], lasts[i:i+1]) })
 			turn++
 		}
 	}
+}
+
+// asking are the streams that a poll is waiting to hear of.
+type asking struct {
+	mu      sync.Mutex // protects the field below
+	streams map[string]bool
+	running sync.WaitGroup // one goroutine for each
+}
+
+// ask polls a stream, unless that is under way.
+func (a *asking) ask(stream string, poll func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.streams[stream] {
+		return
+	}
+	a.streams[stream] = true
+	a.running.Go(func() {
+		poll()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.streams, stream)
+	})
 }
 
 func (b *Broker) polled() (streams []string, lasts []hub.ID) {

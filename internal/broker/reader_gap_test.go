@@ -415,3 +415,47 @@ func TestIdleTailsCostNothing(t *testing.T) {
 		t.Errorf("100 idle tails cost %.1f commands a second", rate)
 	}
 }
+
+func TestReaderOfALogThatWasLostIsToldWhatItHasNotRead(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	live, slow := read(t, b, "latest", "orders"), read(t, b, "latest", "orders")
+	began := mustPublish(t, b, "orders", "seen", 1)
+	cursor := next(t, live, 1).After
+	next(t, slow, 1)
+	slow.Pause()
+
+	// An event comes and goes with the log before anybody can read it.
+	log := "hub:{orders}:log"
+	tx := s.Client(t).TxPipeline()
+	lost := tx.XAdd(t.Context(), &redis.XAddArgs{Stream: log, Values: []string{"data", `"lost"`}})
+	tx.Del(t.Context(), log)
+	if _, err := tx.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gone, err := hub.ParseID(lost.Val())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c := s.Client(t); uint64(c.Time(t.Context()).Val().UnixMilli()) <= gone.MS; { // its id may be given again until then
+	}
+	ids := mustPublish(t, b, "orders", "new", 3)
+	slow.Resume()
+	for name, r := range map[string]hub.Reader{"live": live, "slow": slow, "by cursor": resume(t, b, cursor), "by id": read(t, b, "after:"+began[0].String(), "orders")} {
+		got := next(t, r, 3)
+		wantIDs(t, got.Events, ids)
+		wantTrimmed(t, got.Gaps, ids[0].Before())
+		if t.Failed() {
+			t.Fatalf("that was %s", name)
+		}
+	}
+	if gone.Compare(began[0]) <= 0 || gone.Compare(ids[0]) >= 0 {
+		t.Errorf("what was lost is %s, want it between %s and %s", gone, began[0], ids[0])
+	}
+	for name, from := range map[string]string{"oldest": "oldest", "time": "at:2020-01-01T00:00:00Z"} {
+		if got := next(t, read(t, b, from, "orders"), 3); len(got.Gaps) > 0 {
+			t.Errorf("who begins at %s is told of %+v", name, got.Gaps)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (s *sink) foreignLook() time.Duration {
 
 // reclaim runs the script for consumers that wait for events.
 func (s *sink) reclaim(st *sinkStream, now time.Time) {
-	most := st.weight.limit(reclaimEvents)
+	most := s.limit(st, reclaimEvents)
 	p := s.plan(st, most, most)
 	if len(p.shares) == 0 {
 		return // who becomes hungry wakes run, and reclaimAt has passed

@@ -19,7 +19,7 @@ var (
 	forgetScript    = load("forget")
 	heartbeatScript = load("heartbeat")
 	occupyScript    = load("occupy")
-	stretchScript   = load("stretch")
+	stretchScript   = load("ids", "stretch")
 	touchScript     = load("touch")
 
 	ticketPutScript   = load("ticket_put")

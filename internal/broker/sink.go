@@ -180,6 +180,16 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 	st.behind.Store(st.unread)
 }
 
+// limit bounds a read of at most so many events. As long as one is under way, its
+// consumers' credit is reserved, and not there for streams of other masters: of one that
+// does not answer, it is one event.
+func (s *sink) limit(st *sinkStream, most int) int {
+	if st.failures > 0 || s.broker.working.silent(st.log(), time.Now()) {
+		return 1
+	}
+	return st.weight.limit(most)
+}
+
 // lookAt makes sure that the next reclaim is not later than t.
 func (st *sinkStream) lookAt(t time.Time) {
 	if t.Before(st.reclaimAt) {

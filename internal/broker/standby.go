@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -36,6 +38,8 @@ func (s *sink) standBy() {
 		return
 	case st.unread || st.rung.Load() || st.reads > 0 || st.searching || st.reclaiming || st.orphans || st.repairing || st.failures > 0:
 		return // run has something else to do there
+	case s.broker.working.silent(st.log(), time.Now()):
+		return // the credit would be reserved for as long
 	}
 	most := min(st.weight.limit(standbyEvents), max(1, standbyBytes/max(st.weight.average, 1)))
 	// Each gets a part of it, as nobody knows how many events there will be.

@@ -105,7 +105,7 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 
 // next is the connection to serve, and how many events it can take.
 func (s *sink) next(st *sinkStream, now time.Time) (c *consumer, most int) {
-	limit := st.weight.limit(reclaimEvents)
+	limit := s.limit(st, reclaimEvents)
 	if c := st.turn.holder; c != nil && s.keeps(st, now) {
 		if a := st.attachments[c]; a.muted || !c.wants() {
 			return c, 0

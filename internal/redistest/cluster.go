@@ -3,7 +3,6 @@ package redistest
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +24,8 @@ type Cluster struct {
 	// Nodes are the masters in slot order. They persist their place in the
 	// cluster but no data: a restarted node is empty and owns its slots.
 	Nodes []*Server
+
+	members []*Server // with the replicas
 }
 
 // StartCluster runs a cluster of so many masters and returns when every node
@@ -35,10 +36,16 @@ func StartCluster(t testing.TB, nodes int) *Cluster {
 	if nodes < 1 {
 		t.Fatalf("redistest: a cluster of %d nodes", nodes)
 	}
+	return startCluster(t, nodes, Setup{})
+}
+
+func startCluster(t testing.TB, nodes int, setup Setup) *Cluster {
+	t.Helper()
 	c := new(Cluster)
 	for range nodes {
-		c.Nodes = append(c.Nodes, start(t, clusterNode))
+		c.Nodes = append(c.Nodes, start(t, setup.member))
 	}
+	c.members = c.Nodes
 	ctx, cancel := context.WithTimeout(t.Context(), formLimit)
 	defer cancel()
 	if err := c.form(ctx); err != nil {
@@ -47,26 +54,11 @@ func StartCluster(t testing.TB, nodes int) *Cluster {
 	return c
 }
 
-// clusterNode gives a server its bus port. The default, port+10000, would lie
-// among the kernel's own ports and could not be drawn again when taken.
-func clusterNode(s *Server) {
-	for s.bus = s.port; s.bus == s.port; {
-		s.bus = freePort(s.t)
-	}
-	s.args = []string{
-		"--cluster-enabled", "yes",
-		"--cluster-port", strconv.Itoa(s.bus),
-		"--cluster-announce-ip", host,
-		"--cluster-node-timeout", "2000", // ms
-		"--repl-diskless-sync-delay", "0", // s
-	}
-}
-
-// Addrs are the nodes' addresses, host:port, in slot order.
+// Addrs are the addresses that the nodes announce, host:port, in slot order.
 func (c *Cluster) Addrs() []string {
 	addrs := make([]string, len(c.Nodes))
 	for i, n := range c.Nodes {
-		addrs[i] = n.Addr()
+		addrs[i] = n.Announced()
 	}
 	return addrs
 }
@@ -76,12 +68,17 @@ func (c *Cluster) URL() string { return "redis+cluster://" + strings.Join(c.Addr
 
 // Client returns a client of the cluster, closed when t ends. Unlike a single
 // server's it may repeat a write whose answer was lost: go-redis counts that
-// among the redirections it follows.
+// among the redirections it follows. It goes by no proxy; the options of its
+// node clients have the nodes' own addresses.
 func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	t.Helper()
 	client := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs:                 c.Addrs(),
 		ContextTimeoutEnabled: true,
+		NewClient: func(opt *redis.Options) *redis.Client {
+			opt.Addr = behind(c.members, opt.Addr)
+			return redis.NewClient(opt)
+		},
 	})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
@@ -117,7 +114,7 @@ func (c *Cluster) join(ctx context.Context, i int) error {
 		return fmt.Errorf("setting its epoch: %w", err)
 	}
 	for _, peer := range c.Nodes[:i] {
-		if err := client.Do(ctx, "CLUSTER", "MEET", host, peer.port, peer.bus).Err(); err != nil {
+		if err := client.Do(ctx, "CLUSTER", "MEET", host, peer.announcedPort(), peer.bus).Err(); err != nil {
 			return fmt.Errorf("meeting %s: %w", peer.Addr(), err)
 		}
 	}

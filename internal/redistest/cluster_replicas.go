@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,19 +11,20 @@ import (
 // StartClusterWithReplicas runs a cluster of so many masters, each with one replica, and
 // returns when all are in step. Replicas holds them in the order of Nodes; either of a pair
 // may be master after a failover.
-func StartClusterWithReplicas(t testing.TB, masters int) (c *Cluster, replicas []*Server) {
+func StartClusterWithReplicas(t testing.TB, masters int, setup Setup) (c *Cluster, replicas []*Server) {
 	t.Helper()
-	c = StartCluster(t, masters)
+	c = startCluster(t, masters, setup)
 	ctx, cancel := context.WithTimeout(t.Context(), formLimit)
 	defer cancel()
 	for i, master := range c.Nodes {
-		replica := start(t, clusterNode)
+		replica := start(t, setup.member)
 		replicas = append(replicas, replica)
 		if err := replica.follow(ctx, c, master); err != nil {
 			t.Fatalf("redistest: attaching a replica to node %d: %v", i, err)
 		}
 	}
-	for i, node := range append(append([]*Server{}, c.Nodes...), replicas...) {
+	c.members = slices.Concat(c.Nodes, replicas)
+	for i, node := range c.members {
 		if err := await(ctx, func() error { return node.knows(ctx, masters) }); err != nil {
 			t.Fatalf("redistest: node %d: %v", i, err)
 		}
@@ -35,7 +37,7 @@ func (s *Server) follow(ctx context.Context, c *Cluster, master *Server) error {
 	client, upper := s.dial(), master.dial()
 	defer func() { _, _ = client.Close(), upper.Close() }()
 	for _, peer := range c.Nodes {
-		if err := client.Do(ctx, "CLUSTER", "MEET", host, peer.port, peer.bus).Err(); err != nil {
+		if err := client.Do(ctx, "CLUSTER", "MEET", host, peer.announcedPort(), peer.bus).Err(); err != nil {
 			return fmt.Errorf("meeting %s: %w", peer.Addr(), err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestAReplicaTakesItsMastersPlaceInACluster(t *testing.T) {
 	t.Parallel()
-	c, replicas := redistest.StartClusterWithReplicas(t, 3)
+	c, replicas := redistest.StartClusterWithReplicas(t, 3, redistest.Setup{})
 	client := c.Client(t)
 	for i, key := range []string{"a", "b", "c", "d", "e", "f"} {
 		if err := client.Set(t.Context(), key, i, 0).Err(); err != nil {
@@ -40,7 +40,7 @@ func TestAReplicaTakesItsMastersPlaceInACluster(t *testing.T) {
 
 func TestEveryReplicaOfASentinelFollows(t *testing.T) {
 	t.Parallel()
-	s := redistest.StartSentinelWith(t, 2)
+	s := redistest.StartSentinelWith(t, 2, redistest.Setup{})
 	if err := s.Nodes[0].Client(t).Set(t.Context(), "k", "v", 0).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,9 @@ import "testing"
 // ConnectedNodes is connectedNodes.
 var ConnectedNodes = connectedNodes
 
+// NewNodeProxy is newNodeProxy.
+var NewNodeProxy = newNodeProxy
+
 // StartOn is Start with its first draws of a port decided by the caller.
 func StartOn(t testing.TB, ports ...int) *Server {
 	t.Helper()

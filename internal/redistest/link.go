@@ -29,6 +29,7 @@ type link struct {
 	done    chan struct{}          // closed by cut
 	ended   chan struct{}          // closed when run has returned and both connections are closed
 	command atomic.Pointer[string] // the latest request, set before it is forwarded
+	spared  atomic.Bool            // no fault concerns it
 }
 
 func newLink(p *Proxy, client net.Conn) *link {
@@ -40,11 +41,12 @@ func newLink(p *Proxy, client net.Conn) *link {
 
 // run forwards until either end closes or the link is cut. It alone closes the
 // connections, and it waits for the goroutines that use them. The target is
-// dialled once traffic may flow: a black hole lets no connection through either.
+// dialled once traffic may flow: a black hole lets no connection through either,
+// unless the first request is to tell whether it is meant.
 func (l *link) run(ctx context.Context) {
 	defer close(l.ended)
 	defer func() { _ = l.client.Close() }()
-	if !l.await() {
+	if !l.proxy.spares && !l.await() {
 		return
 	}
 	dialer := net.Dialer{Timeout: dialLimit}
@@ -53,7 +55,7 @@ func (l *link) run(ctx context.Context) {
 		return
 	}
 	var pumps sync.WaitGroup
-	pumps.Go(func() { l.pump(server, l.client, l.request) })
+	pumps.Go(func() { l.pump(server, &opening{Conn: l.client, link: l}, l.request) })
 	pumps.Go(func() { l.pump(l.client, server, l.answer) })
 	<-l.done
 	_ = server.Close()
@@ -86,11 +88,28 @@ func (l *link) request(b []byte) bool {
 }
 
 // answer reports whether an answer may pass.
-func (l *link) answer([]byte) bool { return !l.proxy.loses(*l.command.Load()) }
+func (l *link) answer([]byte) bool { return !l.proxy.loses(l) }
+
+// An opening is the client's side of a link, whose first bytes say whether faults concern it.
+type opening struct {
+	net.Conn
+
+	link *link
+	read bool // owned by the pump
+}
+
+func (o *opening) Read(b []byte) (int, error) {
+	n, err := o.Conn.Read(b)
+	if n > 0 && !o.read {
+		o.read = true
+		o.link.spared.Store(o.link.proxy.spares && !strings.EqualFold(commandName(b[:n]), "HELLO"))
+	}
+	return n, err
+}
 
 // await returns true once traffic may flow, false when the link has been cut.
 func (l *link) await() bool {
-	for {
+	for !l.spared.Load() {
 		gate := l.proxy.gate(l)
 		select {
 		case <-l.done:
@@ -101,6 +120,7 @@ func (l *link) await() bool {
 			}
 		}
 	}
+	return true
 }
 
 // commandName is the first command of a request, "*2\r\n$3\r\nGET\r\n…", or ""

@@ -12,8 +12,8 @@ import (
 )
 
 // A Proxy forwards TCP connections to a Redis server and breaks them on demand.
-// It reads no more of the protocol than the name of a request. A cluster cannot
-// be put behind it, for its nodes name one another's real addresses.
+// It reads no more of the protocol than the name of a request. Where servers name
+// one another's addresses, as those of a cluster do, Setup puts one before each.
 //
 // All methods may be called from any goroutine. A fault concerns what is sent
 // after its method has returned; what is on its way then may still arrive, as
@@ -22,6 +22,7 @@ type Proxy struct {
 	t      testing.TB
 	target string
 	addr   string
+	spares bool           // those connections that do not begin with HELLO
 	wg     sync.WaitGroup // the accept loops and the links; close waits
 
 	mu     sync.Mutex   // protects the fields below, and the gates of the links
@@ -42,7 +43,21 @@ type Proxy struct {
 // see their connection accepted and then closed.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	p := &Proxy{t: t, target: target, open: openGate(), links: make(map[*link]struct{})}
+	return startProxy(t, target, false)
+}
+
+// newNodeProxy starts one for a server that others speak to as well: the nodes of its
+// kind, and sentinels. Its faults concern only connections whose first request is HELLO,
+// as go-redis's is; those of servers begin with PING, AUTH or CLIENT. Refuse alone spares
+// nobody, as it comes before the first request.
+func newNodeProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	return startProxy(t, target, true)
+}
+
+func startProxy(t testing.TB, target string, spares bool) *Proxy {
+	t.Helper()
+	p := &Proxy{t: t, target: target, spares: spares, open: openGate(), links: make(map[*link]struct{})}
 	for p.ln == nil { // a port that is free may be taken a moment later
 		p.addr = net.JoinHostPort(host, strconv.Itoa(freePort(t)))
 		p.ln, _ = net.Listen("tcp", p.addr)
@@ -93,7 +108,7 @@ func (p *Proxy) Refuse() {
 	if ln != nil {
 		_ = ln.Close()
 	}
-	p.CutAll()
+	cut(p.current())
 }
 
 // Restore ends every fault. Connections that lived through a Blackhole or a Freeze
@@ -150,7 +165,11 @@ func (p *Proxy) Lost() int {
 // or a Freeze holds, and returns when they are closed. What they hold is lost. New
 // ones are welcome.
 func (p *Proxy) CutAll() {
-	for _, l := range p.current() {
+	cut(slices.DeleteFunc(p.current(), func(l *link) bool { return l.spared.Load() }))
+}
+
+func cut(links []*link) {
+	for _, l := range links {
 		l.cut()
 		<-l.ended
 	}
@@ -231,8 +250,12 @@ func (p *Proxy) gate(l *link) chan struct{} {
 	return p.open
 }
 
-// loses reports whether an answer to command is to be swallowed, and counts it.
-func (p *Proxy) loses(command string) bool {
+// loses reports whether the answer to a link's command is to be swallowed, and counts it.
+func (p *Proxy) loses(l *link) bool {
+	if l.spared.Load() {
+		return false
+	}
+	command := *l.command.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	hit := slices.ContainsFunc(p.only, func(c string) bool { return strings.EqualFold(c, command) })

@@ -3,7 +3,6 @@ package redistest
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -12,15 +11,17 @@ import (
 // anything, and returns when they are in step.
 func StartReplicated(t testing.TB) (primary, replica *Server) {
 	t.Helper()
-	// By default a primary waits 5 s for more replicas to come.
-	primary = Start(t, "--repl-diskless-sync-delay", "0")
-	return primary, attachReplica(t, primary, 1)
+	primary = start(t, Setup{}.replicated)
+	return primary, attachReplica(t, primary, 1, Setup{})
 }
 
 // attachReplica runs the nth replica of a primary, and returns when all are in step.
-func attachReplica(t testing.TB, primary *Server, nth int) *Server {
+func attachReplica(t testing.TB, primary *Server, nth int, setup Setup) *Server {
 	t.Helper()
-	replica := Start(t, "--repl-diskless-sync-delay", "0", "--replicaof", host+" "+strconv.Itoa(primary.port))
+	replica := start(t, func(s *Server) {
+		setup.replicated(s)
+		s.args = append(s.args, "--replicaof", host+" "+primary.announcedPort())
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
 	if err := await(ctx, func() error { return inStep(ctx, primary, nth) }); err != nil {

@@ -34,7 +34,7 @@ const (
 // over them. When the primary is killed, a replica takes its place within some 3 s:
 // it takes the sentinels one to notice, and up to two to agree.
 type Sentinel struct {
-	Nodes     []*Server // the primary at first, then its replicas; none persists anything
+	Nodes     []*Server // the primary at first, then its replicas; none persists anything unless Setup says so
 	Sentinels []*Server // a restarted one remembers what it knew
 }
 
@@ -42,16 +42,16 @@ type Sentinel struct {
 // with the primary, and every sentinel knows it and all the other sentinels.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
-	return StartSentinelWith(t, 1)
+	return StartSentinelWith(t, 1, Setup{})
 }
 
 // StartSentinelWith is StartSentinel with so many replicas, at least one.
-func StartSentinelWith(t testing.TB, replicas int) *Sentinel {
+func StartSentinelWith(t testing.TB, replicas int, setup Setup) *Sentinel {
 	t.Helper()
-	primary, replica := StartReplicated(t)
-	s := &Sentinel{Nodes: []*Server{primary, replica}}
+	primary := start(t, setup.replicated)
+	s := &Sentinel{Nodes: []*Server{primary}}
 	for len(s.Nodes) <= replicas {
-		s.Nodes = append(s.Nodes, attachReplica(t, primary, len(s.Nodes)))
+		s.Nodes = append(s.Nodes, attachReplica(t, primary, len(s.Nodes), setup))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), sentinelLimit)
 	defer cancel()
@@ -70,7 +70,7 @@ func StartSentinelWith(t testing.TB, replicas int) *Sentinel {
 func (s *Server) watch(primary *Server) {
 	s.conf = filepath.Join(s.dir, "sentinel.conf")
 	s.args = []string{"--sentinel"}
-	text := fmt.Sprintf("sentinel monitor %s %s %d %d\n", masterName, host, primary.port, quorum)
+	text := fmt.Sprintf("sentinel monitor %s %s %s %d\n", masterName, host, primary.announcedPort(), quorum)
 	for option, ms := range map[string]int{
 		"down-after-milliseconds": 1000, // less, and a busy machine looks like a dead server
 		"failover-timeout":        2000, // twice that until a failover that came to nothing is tried again
@@ -84,11 +84,29 @@ func (s *Server) watch(primary *Server) {
 
 // URL is redis+sentinel://host:port,host:port,…/name with all the sentinels.
 func (s *Sentinel) URL() string {
+	return "redis+sentinel://" + strings.Join(s.addrs(), ",") + "/" + masterName
+}
+
+func (s *Sentinel) addrs() []string {
 	addrs := make([]string, len(s.Sentinels))
 	for i, sentinel := range s.Sentinels {
 		addrs[i] = sentinel.Addr()
 	}
-	return "redis+sentinel://" + strings.Join(addrs, ",") + "/" + masterName
+	return addrs
+}
+
+// Client returns a client of whichever node is the primary, closed when t ends. It goes
+// by no proxy and repeats nothing.
+func (s *Sentinel) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	client := redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName: masterName, SentinelAddrs: s.addrs(), MaxRetries: -1,
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, behind(s.Nodes, addr))
+		},
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // Primary is the node that the first sentinel to answer takes for the primary.
@@ -107,7 +125,7 @@ func (s *Sentinel) Primary(t testing.TB) *Server {
 			continue
 		}
 		for _, node := range s.Nodes {
-			if net.JoinHostPort(addr[0], addr[1]) == node.Addr() {
+			if net.JoinHostPort(addr[0], addr[1]) == node.Announced() {
 				return node
 			}
 		}

@@ -34,6 +34,7 @@ type Server struct {
 	bus  int      // the cluster bus port; 0 for a server outside a cluster
 	conf string   // a configuration file, which the server may rewrite; "" for none
 	args []string // appended to the command line, after our defaults
+	way  *Proxy   // before it, whose address is announced as its own; nil for none
 	proc *process // the current process, possibly dead; nil before the first launch
 }
 
@@ -76,6 +77,24 @@ func start(t testing.TB, configure func(*Server)) *Server {
 
 // Addr is host:port.
 func (s *Server) Addr() string { return net.JoinHostPort(host, strconv.Itoa(s.port)) }
+
+// Proxy is the one before a node that was started with Setup.Proxied, else nil.
+func (s *Server) Proxy() *Proxy { return s.way }
+
+// Announced is the address that other nodes, sentinels and clients know it by: that of
+// the Proxy before it, else its own.
+func (s *Server) Announced() string {
+	if s.way != nil {
+		return s.way.Addr()
+	}
+	return s.Addr()
+}
+
+// announcedPort is the port of it.
+func (s *Server) announcedPort() string {
+	_, port, _ := net.SplitHostPort(s.Announced()) // it is one of ours
+	return port
+}
 
 // URL is redis://host:port.
 func (s *Server) URL() string { return "redis://" + s.Addr() }

@@ -36,7 +36,7 @@ func (p *Proxy) Shaped() (pieces, resets int) {
 // write forwards bytes as the proxy's shape says.
 func (l *link) write(dst net.Conn, b []byte) error {
 	for len(b) > 0 {
-		s, reset := l.proxy.next()
+		s, reset := l.proxy.next(l)
 		if reset {
 			for _, conn := range []net.Conn{dst, l.client} {
 				if tcp, ok := conn.(*net.TCPConn); ok {
@@ -60,13 +60,13 @@ func (l *link) write(dst net.Conn, b []byte) error {
 	return nil
 }
 
-// next is how the next piece travels.
-func (p *Proxy) next() (s Shape, reset bool) {
+// next is how the next piece of a link travels.
+func (p *Proxy) next(l *link) (s Shape, reset bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s = p.shape
-	if s == (Shape{}) {
-		return s, false
+	if s == (Shape{}) || l.spared.Load() {
+		return Shape{}, false
 	}
 	p.shaped++
 	if reset = s.ResetEvery > 0 && rand.IntN(s.ResetEvery) == 0; reset {

@@ -80,7 +80,7 @@ func (l *load) start(o loadOptions) {
 		for i := range 2 {
 			name := fmt.Sprintf("reader-%d", i)
 			feeds = append(feeds, history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
-			l.all.Go(func() { l.read(name, i) })
+			l.all.Go(func() { l.read(name, i, streams()) })
 		}
 	}
 	for _, f := range feeds {

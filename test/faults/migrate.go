@@ -90,3 +90,19 @@ func moveKeys(ctx context.Context, source *redis.Client, slot int, to *redistest
 	}
 	return len(keys), source.Do(ctx, args...).Err()
 }
+
+// noticed is that clients notice what they are not to notice.
+const noticed history.Violation = "slot migration was noticed"
+
+// checkMigration: no publish of an event fails, or takes as long as a second.
+func checkMigration(h *history.History, v *history.Verdict) {
+	for _, f := range h.Faults {
+		for _, p := range h.Publishes {
+			if p.Channel || p.Ended < f.Began || p.Began > f.Ended || p.Outcome == history.OK && p.Ended-p.Began < time.Second {
+				continue
+			}
+			v.Counts[noticed]++
+			v.Findings = append(v.Findings, history.Finding{Fault: noticed, What: fmt.Sprintf("a publish to %s is %s after %s, at %s", p.Topic, p.Outcome, p.Ended-p.Began, p.Ended)})
+		}
+	}
+}

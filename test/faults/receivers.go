@@ -8,9 +8,9 @@ import (
 )
 
 // read is a reader that goes on where it was, from the start of its streams.
-func (l *load) read(name string, first int) {
+func (l *load) read(name string, first int, streams []string) {
 	random := l.random(name)
-	query := "/v1/readers/ws?stream=" + strings.Join(streams(), "&stream=")
+	query := "/v1/readers/ws?stream=" + strings.Join(streams, "&stream=")
 	from, after := "oldest", ""
 	for at, failures := first, 0; ; {
 		s, err := l.connect(name, history.Reader, l.hub(at), query+"&from="+url.QueryEscape(from), first == 1)

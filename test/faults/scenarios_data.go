@@ -12,18 +12,25 @@ import (
 
 func dataScenarios() []*scenario {
 	return []*scenario{
-		{name: "flushall", what: "FLUSHALL", shortOn: []string{single}, fault: flushAll},
-		{name: "del-stream", what: "DEL of a stream's log", fault: deleteLog},
-		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", shortOn: []string{single}, on: []string{single, cluster}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
-		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", on: []string{single, cluster}, shortOn: []string{single}, fault: fillMemory, check: checkFull},
+		{name: "flushall", what: "FLUSHALL, of a cluster on all masters", on: everywhere(), shortOn: []string{single}, fault: flushAll},
+		{name: "del-stream", what: "DEL of a stream's log, ten times", on: everywhere(), fault: deleteLog},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", on: everywhere(), shortOn: []string{single}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
+		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", on: everywhere(), shortOn: []string{single}, fault: fillMemory, check: checkFull},
 	}
 }
 
+// deletions are so many that events are on their way in one of them.
+const deletions = 10
+
 func flushAll(r *rig) {
 	r.fault(history.Fault{Name: "FLUSHALL", Wipes: true}, func() string {
-		keys := r.redis.db.DBSize(r.ctx).Val()
-		if err := r.redis.db.FlushAll(r.ctx).Err(); err != nil || keys == 0 {
-			return ""
+		keys := int64(0)
+		for _, db := range clientsOf(r) {
+			n := db.DBSize(r.ctx).Val()
+			if err := db.FlushAll(r.ctx).Err(); err != nil || n == 0 {
+				return ""
+			}
+			keys += n
 		}
 		return fmt.Sprintf("there were %d keys", keys)
 	})
@@ -31,13 +38,16 @@ func flushAll(r *rig) {
 }
 
 func deleteLog(r *rig) {
-	r.fault(history.Fault{Name: "DEL", Wipes: true}, func() string {
-		if n, err := r.redis.db.Del(r.ctx, logKey(streams()[0])).Result(); err != nil || n != 1 {
-			return ""
-		}
-		return "1 key was deleted"
-	})
-	r.pass(3 * time.Second)
+	for range deletions {
+		r.fault(history.Fault{Name: "DEL", Wipes: true}, func() string {
+			if n, err := r.redis.db.Del(r.ctx, logKey(streams()[0])).Result(); err != nil || n != 1 {
+				return ""
+			}
+			return "1 key was deleted"
+		})
+		r.pass(500 * time.Millisecond)
+	}
+	r.pass(2 * time.Second)
 }
 
 func destroyGroup(r *rig) {

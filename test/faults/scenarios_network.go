@@ -20,12 +20,12 @@ func networkScenarios() []*scenario {
 		shaped("slices", "one byte at a time", redistest.Shape{Slice: 1}),
 		shaped("bandwidth", "64 KB/s for each connection", redistest.Shape{BytesPerSecond: 64 << 10}),
 		{name: "net-replies", what: "answers of Redis are lost, and the connection with them, every 150 ms", fault: dropReplies, shortOn: []string{single}, broken: map[string]history.Violation{"fault_blind_retry": history.Duplicate}},
-		{name: "net-blackhole", what: "nothing gets through for 15 s, and then what was sent", fault: func(r *rig) { blackhole(r, 15*time.Second) }},
+		{name: "net-blackhole", what: "between hubs and Redis (of a cluster, one master), nothing gets through for 15 s, and then what was sent", fault: func(r *rig) { blackhole(r, 15*time.Second) }},
 		{name: "net-blackhole-5s", what: "the same for 5 s", fault: func(r *rig) { blackhole(r, 5*time.Second) }, shortOn: []string{single}},
 		{name: "net-halfopen", what: "nothing gets through the present connections for 12 s, only through new ones", fault: freeze, broken: map[string]history.Violation{"fault_no_probe": history.Hole}},
 	}
 	for _, s := range list {
-		s.proxied = true
+		s.proxied, s.on = true, everywhere()
 		s.bounds = history.Bounds{InFlight: 20 * time.Second, Announce: 20 * time.Second, Tail: 8 * time.Second}
 	}
 	return list
@@ -33,10 +33,16 @@ func networkScenarios() []*scenario {
 
 func shapeNetwork(r *rig, name string, shape redistest.Shape) {
 	r.fault(history.Fault{Name: "network: " + name}, func() string {
-		r.redis.proxy.SetShape(shape)
+		for _, p := range r.redis.proxies {
+			p.SetShape(shape)
+		}
 		r.pass(4 * time.Second)
-		r.redis.proxy.Restore()
-		pieces, resets := r.redis.proxy.Shaped()
+		pieces, resets := 0, 0
+		for _, p := range r.redis.proxies {
+			p.Restore()
+			more, cut := p.Shaped()
+			pieces, resets = pieces+more, resets+cut
+		}
 		if pieces == 0 || shape.ResetEvery > 0 && resets == 0 {
 			return ""
 		}
@@ -49,11 +55,17 @@ func dropReplies(r *rig) {
 	r.fault(history.Fault{Name: "lost replies"}, func() string {
 		for i := range 30 {
 			// A pipeline goes by its first command; those of publishes and of sinks.
-			r.redis.proxy.DropReplies(1, [][]string{{"xadd"}, {"evalsha"}, {"xreadgroup", "xack"}}[i%3]...)
+			for _, p := range r.redis.proxies {
+				p.DropReplies(1, [][]string{{"xadd"}, {"evalsha"}, {"xreadgroup", "xack"}}[i%3]...)
+			}
 			r.pass(150 * time.Millisecond)
 		}
-		r.redis.proxy.Restore()
-		if n := r.redis.proxy.Lost(); n > 0 {
+		n := 0
+		for _, p := range r.redis.proxies {
+			p.Restore()
+			n += p.Lost()
+		}
+		if n > 0 {
 			return fmt.Sprintf("%d replies were lost", n)
 		}
 		return ""
@@ -62,13 +74,14 @@ func dropReplies(r *rig) {
 }
 
 func blackhole(r *rig, hole time.Duration) {
-	through := redis.NewClient(&redis.Options{Addr: r.redis.proxy.Addr(), MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second})
+	way := r.redis.way(r.redis.primary(r))
+	through := redis.NewClient(&redis.Options{Addr: way.Addr(), MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second})
 	r.Cleanup(func() { _ = through.Close() })
 	r.fault(history.Fault{Name: "black hole"}, func() string {
-		r.redis.proxy.Blackhole()
+		way.Blackhole()
 		err := through.Ping(r.ctx).Err()
 		r.pass(hole)
-		r.redis.proxy.Restore()
+		way.Restore()
 		if err == nil {
 			return ""
 		}
@@ -79,13 +92,14 @@ func blackhole(r *rig, hole time.Duration) {
 
 // freeze is what a firewall does that has forgotten its connections.
 func freeze(r *rig) {
-	through := redis.NewClient(&redis.Options{Addr: r.redis.proxy.Addr(), MaxRetries: -1, DialerRetries: 1, PoolSize: 1, ReadTimeout: time.Second})
+	way := r.redis.way(r.redis.primary(r))
+	through := redis.NewClient(&redis.Options{Addr: way.Addr(), MaxRetries: -1, DialerRetries: 1, PoolSize: 1, ReadTimeout: time.Second})
 	r.Cleanup(func() { _ = through.Close() })
 	if err := through.Ping(r.ctx).Err(); err != nil {
 		r.Fatal(err)
 	}
 	r.fault(history.Fault{Name: "half-open connections"}, func() string {
-		r.redis.proxy.Freeze()
+		way.Freeze()
 		old := through.Ping(r.ctx).Err()
 		r.pass(12 * time.Second)
 		if old == nil {

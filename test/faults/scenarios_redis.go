@@ -12,9 +12,31 @@ import (
 )
 
 func redisScenarios() []*scenario {
+	var list []*scenario
+	for _, kind := range everywhere() {
+		list = append(list, killScenarios(kind)...)
+	}
+	list = append(list,
+		&scenario{name: "client-kill", what: "CLIENT KILL of all connections, of a cluster on all masters, every 300 ms", on: everywhere(), fault: killClients},
+		&scenario{
+			name: "client-pause", what: "CLIENT PAUSE 2 s (on Sentinel 700 ms, lest it be a failover), of all commands and then of writes",
+			on: everywhere(), fault: pauseClients,
+		},
+		&scenario{name: "script-flush", what: "SCRIPT FLUSH, of a cluster on all masters, every 100 ms", on: everywhere(), fault: flushScripts})
+	for _, pause := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 6 * time.Second, 20 * time.Second} {
+		for _, kind := range everywhere() {
+			list = append(list, pauseScenario(pause, kind))
+		}
+	}
+	return list
+}
+
+// killScenarios: Redis is started again before Sentinel or a cluster would do anything
+// about it. That they do is for the failover scenarios.
+func killScenarios(kind string) []*scenario {
 	list := []*scenario{
 		{
-			name: "redis-kill-always", what: "kill -9 of Redis, and its restart; appendfsync always", shortOn: []string{single},
+			name: "redis-kill-always", what: "kill -9 of Redis (of the primary, or a master), and its restart; appendfsync always", shortOn: []string{single},
 			redis: []string{"--appendonly", "yes", "--appendfsync", "always"}, fault: func(r *rig) { killRedis(r, history.Fault{}) },
 		},
 		{
@@ -28,43 +50,70 @@ func redisScenarios() []*scenario {
 			name: "redis-kill-none", what: "the same, and Redis keeps nothing", shortOn: []string{single},
 			fault: func(r *rig) { killRedis(r, history.Fault{Wipes: true}) },
 		},
-		{name: "client-kill", what: "CLIENT KILL of all connections, every 300 ms", fault: killClients},
-		{name: "client-pause", what: "CLIENT PAUSE 2 s, of all commands and then of writes", fault: pauseClients},
-		{name: "script-flush", what: "SCRIPT FLUSH, every 100 ms", fault: flushScripts},
 	}
-	for _, s := range list[:3] {
-		s.outage, s.recovery = 3*time.Second, 2*time.Second
+	for _, s := range list {
+		s.on = []string{kind}
+		s.outage, s.recovery = killDowntime(kind)+2*time.Second, 2*time.Second
 		s.bounds.InFlight = 10 * time.Second
-	}
-	for _, pause := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 6 * time.Second, 20 * time.Second} {
-		var short []string
-		if pause == 6*time.Second {
-			short = []string{single}
-		}
-		list = append(list, &scenario{
-			name: fmt.Sprintf("redis-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of Redis for %s", pause), shortOn: short,
-			bounds:   history.Bounds{InFlight: pause + 5*time.Second, Announce: pause + 10*time.Second, Tail: pause + 3*time.Second},
-			fault:    func(r *rig) { pauseRedis(r, pause) },
-			recovery: 2 * time.Second,
-		})
 	}
 	return list
 }
 
-// killRedis kills the only Redis, and starts it again after a second.
+// killDowntime is how long a Redis that is killed and started again serves nothing.
+func killDowntime(kind string) time.Duration {
+	switch kind {
+	case single:
+		return time.Second // by the scenario
+	case cluster:
+		return 2 * time.Second // by Redis: a master that comes back waits (CLUSTER_WRITABLE_DELAY)
+	}
+	return 0
+}
+
+// pauseScenario: a pause of 2 s and more may be a failover, where there is somebody to
+// take over, and from 6 s on it is.
+func pauseScenario(pause time.Duration, kind string) *scenario {
+	s := &scenario{
+		name: fmt.Sprintf("redis-pause-%s", pause), what: fmt.Sprintf("SIGSTOP of Redis (of the primary, or a master) for %s", pause), on: []string{kind},
+		bounds:   history.Bounds{InFlight: pause + 5*time.Second, Announce: pause + 10*time.Second, Tail: pause + 3*time.Second},
+		recovery: 2 * time.Second,
+	}
+	f := history.Fault{Name: "SIGSTOP of Redis"}
+	if pause == 6*time.Second {
+		s.shortOn = []string{single}
+	}
+	if pause > time.Second {
+		s.what += "; Sentinel and a cluster fail over meanwhile"
+		if kind != single {
+			f.Forfeits, f.Lag, s.outage = true, 2*time.Second, failoverOutage(kind)
+		}
+	}
+	s.fault = func(r *rig) { pauseRedis(r, f, pause) }
+	return s
+}
+
+// killRedis kills Redis, and starts it again: a single one after a second, and at once
+// where somebody would take over.
 func killRedis(r *rig, f history.Fault) {
 	f.Name = "kill -9 of Redis"
-	before := info(r.ctx, r.redis.db, "server", "run_id")
+	node := r.redis.primary(r)
+	db := node.Client(r)
+	before := info(r.ctx, db, "server", "run_id")
 	r.fault(f, func() string {
-		r.redis.nodes[0].Kill()
-		r.pass(time.Second)
-		r.redis.nodes[0].Restart()
-		after := info(r.ctx, r.redis.db, "server", "run_id")
+		node.Kill()
+		if r.redis.kind == single {
+			r.pass(time.Second)
+		}
+		node.Restart()
+		after := info(r.ctx, db, "server", "run_id")
 		for after == "" && r.ctx.Err() == nil { // a connection of ours is dead, too
 			r.pass(20 * time.Millisecond)
-			after = info(r.ctx, r.redis.db, "server", "run_id")
+			after = info(r.ctx, db, "server", "run_id")
 		}
-		if before == "" || after == before {
+		for r.redis.kind == cluster && r.ctx.Err() == nil && !strings.Contains(db.ClusterInfo(r.ctx).Val(), "cluster_state:ok") {
+			r.pass(20 * time.Millisecond)
+		}
+		if before == "" || after == before || r.redis.primary(r) != node {
 			return ""
 		}
 		return "another run_id"
@@ -72,17 +121,19 @@ func killRedis(r *rig, f history.Fault) {
 	r.pass(3 * time.Second)
 }
 
-func pauseRedis(r *rig, pause time.Duration) {
-	r.fault(history.Fault{Name: "SIGSTOP of Redis"}, func() string {
-		r.redis.nodes[0].Pause()
+func pauseRedis(r *rig, f history.Fault, pause time.Duration) {
+	node := r.redis.primary(r)
+	db := node.Client(r)
+	r.fault(f, func() string {
+		node.Pause()
 		deaf := make(chan bool, 1)
 		go func() { // waited for below
 			ctx, cancel := context.WithTimeout(r.ctx, pause/2)
 			defer cancel()
-			deaf <- r.redis.db.Ping(ctx).Err() != nil
+			deaf <- db.Ping(ctx).Err() != nil
 		}()
 		r.pass(pause)
-		r.redis.nodes[0].Resume()
+		node.Resume()
 		if !<-deaf {
 			return ""
 		}
@@ -92,15 +143,18 @@ func pauseRedis(r *rig, pause time.Duration) {
 }
 
 func killClients(r *rig) {
+	masters := clientsOf(r)
 	r.fault(history.Fault{Name: "CLIENT KILL"}, func() string {
 		killed := int64(0)
 		for range 10 {
-			for _, kind := range []string{"normal", "pubsub"} {
-				n, err := r.redis.db.Do(r.ctx, "CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes").Int64()
-				if err != nil {
-					r.Errorf("killing clients: %w", err)
+			for _, db := range masters {
+				for _, kind := range []string{"normal", "pubsub"} {
+					n, err := db.Do(r.ctx, "CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes").Int64()
+					if err != nil {
+						r.Errorf("killing clients: %w", err)
+					}
+					killed += n
 				}
-				killed += n
 			}
 			r.pass(300 * time.Millisecond)
 		}
@@ -112,16 +166,32 @@ func killClients(r *rig) {
 	r.pass(2 * time.Second)
 }
 
+// clientsOf are clients of the nodes that take writes.
+func clientsOf(r *rig) []*redis.Client {
+	masters := r.redis.masters(r)
+	list := make([]*redis.Client, len(masters))
+	for i, node := range masters {
+		list[i] = node.Client(r)
+	}
+	return list
+}
+
 func pauseClients(r *rig) {
+	pause := 2 * time.Second
+	if r.redis.kind == sentinel {
+		pause = 700 * time.Millisecond
+	}
+	db := r.redis.primary(r).Client(r)
 	for _, mode := range []string{"ALL", "WRITE"} {
 		r.fault(history.Fault{Name: "CLIENT PAUSE " + mode}, func() string {
-			if err := r.redis.db.Do(r.ctx, "CLIENT", "PAUSE", 2000, mode).Err(); err != nil {
+			if err := db.Do(r.ctx, "CLIENT", "PAUSE", pause.Milliseconds(), mode).Err(); err != nil {
 				r.Errorf("pausing clients: %w", err)
 				return ""
 			}
 			began := time.Now()
-			_ = r.redis.db.Set(r.ctx, "fault", mode, time.Minute).Err() // that it takes long is what counts
-			if took := time.Since(began); took > time.Second {
+			// That it takes long is what counts. The key is in the slot of the first stream.
+			_ = db.Set(r.ctx, "fault:{"+streams()[0]+"}", mode, time.Minute).Err()
+			if took := time.Since(began); took > pause/2 {
 				return fmt.Sprintf("a SET took %s", took.Round(100*time.Millisecond))
 			}
 			return ""
@@ -131,14 +201,17 @@ func pauseClients(r *rig) {
 }
 
 func flushScripts(r *rig) {
+	masters := clientsOf(r)
 	r.fault(history.Fault{Name: "SCRIPT FLUSH"}, func() string {
 		flushed := 0
 		for range 30 {
-			if n := info(r.ctx, r.redis.db, "memory", "number_of_cached_scripts"); n != "0" && n != "" {
-				flushed++
-			}
-			if err := r.redis.db.ScriptFlush(r.ctx).Err(); err != nil {
-				r.Errorf("flushing scripts: %w", err)
+			for _, db := range masters {
+				if n := info(r.ctx, db, "memory", "number_of_cached_scripts"); n != "0" && n != "" {
+					flushed++
+				}
+				if err := db.ScriptFlush(r.ctx).Err(); err != nil {
+					r.Errorf("flushing scripts: %w", err)
+				}
 			}
 			r.pass(100 * time.Millisecond)
 		}

@@ -28,13 +28,13 @@ type topology struct {
 	// single Redis and Sentinel.
 	db redis.UniversalClient
 
-	proxy    *redistest.Proxy    // between hubs and Redis, nil for none; of single only
+	proxies  []*redistest.Proxy  // between hubs and each of the nodes, in their order; empty for none
 	sentinel *redistest.Sentinel // of that kind
 	cluster  *redistest.Cluster  // of that kind
 	replicas []*redistest.Server // of a cluster, in the order of its masters
 }
 
-// newTopology starts Redis. args are those of a single redis-server.
+// newTopology starts Redis. args are those of every redis-server that holds data.
 func newTopology(s *stage, kind string, proxied bool, args ...string) *topology {
 	t := &topology{kind: kind}
 	switch kind {
@@ -42,24 +42,52 @@ func newTopology(s *stage, kind string, proxied bool, args ...string) *topology 
 		server := redistest.Start(s, args...)
 		t.nodes, t.url, t.db = []*redistest.Server{server}, server.URL(), server.Client(s)
 		if proxied {
-			t.proxy = redistest.NewProxy(s, server.Addr())
-			t.url = t.proxy.URL()
+			t.proxies = []*redistest.Proxy{redistest.NewProxy(s, server.Addr())}
+			t.url = t.proxies[0].URL()
 		}
+		return t
 	case sentinel:
-		t.sentinel = redistest.StartSentinelWith(s, 2)
-		t.nodes, t.url = t.sentinel.Nodes, t.sentinel.URL()
-		addrs := make([]string, len(t.sentinel.Sentinels))
-		for i, one := range t.sentinel.Sentinels {
-			addrs[i] = one.Addr()
-		}
-		db := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "mymaster", SentinelAddrs: addrs, MaxRetries: -1})
-		s.Cleanup(func() { _ = db.Close() })
-		t.db = db
+		t.sentinel = redistest.StartSentinelWith(s, 2, redistest.Setup{Proxied: proxied, Args: args})
+		t.nodes, t.url, t.db = t.sentinel.Nodes, t.sentinel.URL(), t.sentinel.Client(s)
 	case cluster:
-		t.cluster, t.replicas = redistest.StartClusterWithReplicas(s, 3)
+		t.cluster, t.replicas = redistest.StartClusterWithReplicas(s, 3, redistest.Setup{Proxied: proxied, Args: args})
 		t.nodes, t.url, t.db = slices.Concat(t.cluster.Nodes, t.replicas), t.cluster.URL(), t.cluster.Client(s)
 	}
+	for _, n := range t.nodes {
+		if way := n.Proxy(); way != nil {
+			t.proxies = append(t.proxies, way)
+		}
+	}
 	return t
+}
+
+// way is the proxy before a node.
+func (t *topology) way(node *redistest.Server) *redistest.Proxy {
+	return t.proxies[slices.Index(t.nodes, node)]
+}
+
+// primary is the node that most faults are about: the only one, the one that takes writes,
+// or the master of the first stream.
+func (t *topology) primary(s testing.TB) *redistest.Server {
+	switch t.kind {
+	case sentinel:
+		return t.sentinel.Primary(s)
+	case cluster:
+		return t.master(s, streams()[0])
+	}
+	return t.nodes[0]
+}
+
+// masters are the nodes that take writes now.
+func (t *topology) masters(s testing.TB) []*redistest.Server {
+	if t.kind != cluster {
+		return []*redistest.Server{t.primary(s)}
+	}
+	list := make([]*redistest.Server, len(streams()))
+	for i, stream := range streams() {
+		list[i] = t.master(s, stream)
+	}
+	return list
 }
 
 // info reads one field of a server's INFO.
