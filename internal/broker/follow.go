@@ -84,7 +84,7 @@ func (t *tail) take(number uint64, found *extent) (changed, more bool) {
 	items, size := itemsOf(t.stream, found.entries, before)
 	n := len(items)
 	if missing {
-		items = append([]item{gapItem(t.stream, to, found)}, items...)
+		items = append([]item{gapItem(t.stream, to)}, items...)
 	}
 
 	t.mu.Lock()

@@ -88,7 +88,7 @@ func (p *page) fill(t *tail, found *extent) {
 	t.weigh(len(items), size)
 	p.upto = found.last
 	if missing {
-		items = append([]item{gapItem(p.key.stream, to, found)}, items...)
+		items = append([]item{gapItem(p.key.stream, to)}, items...)
 		if to.Compare(p.upto) > 0 {
 			p.upto = to
 		}

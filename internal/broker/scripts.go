@@ -19,7 +19,7 @@ var (
 	forgetScript    = load("forget")
 	heartbeatScript = load("heartbeat")
 	occupyScript    = load("occupy")
-	stretchScript   = load("ids", "stretch")
+	stretchScript   = load("stretch")
 	touchScript     = load("touch")
 
 	ticketPutScript   = load("ticket_put")

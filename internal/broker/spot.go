@@ -164,7 +164,7 @@ func (s *spot) consume(items []item, upto hub.ID, k *taking) {
 			k.more = true
 			return
 		case it.gap != nil:
-			if !s.fresh || s.after != (hub.ID{}) && !it.anew {
+			if !s.fresh || s.after != (hub.ID{}) {
 				k.reading.Gaps = append(k.reading.Gaps, *it.gap)
 			}
 			s.after, s.before = it.event.ID, it.event.ID
@@ -176,7 +176,7 @@ func (s *spot) consume(items []item, upto hub.ID, k *taking) {
 			k.bytes += len(it.event.JSON)
 			s.taken = true
 		}
-		s.after, s.fresh = it.event.ID, false
+		s.after = it.event.ID
 	}
 	s.page, s.inside = nil, false
 	if upto.Compare(s.after) > 0 {

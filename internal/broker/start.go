@@ -47,11 +47,8 @@ func (i *streamInfo) replaced(born string, after hub.ID) bool {
 }
 
 // truncated says whether events after a place were removed by others than the
-// retention, which would have left a mark, or with a log that has begun anew.
+// retention, which would have left a mark.
 func (i *streamInfo) truncated(after hub.ID) bool {
-	if after != (hub.ID{}) && after.Compare(i.origin.Before()) < 0 {
-		return true
-	}
 	if i.trimmed != (hub.ID{}) || after == (hub.ID{}) || i.added-i.deleted <= i.length {
 		return false
 	}

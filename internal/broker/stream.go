@@ -22,7 +22,6 @@ type streamInfo struct {
 	last    hub.ID // that was ever given
 	added   int64  // entries that there ever were
 	deleted int64  // of those: deleted one by one
-	origin  hub.ID // the first of them, where nothing was removed; else zero
 	config  hub.StreamConfig
 	sinks   []string // that are attached
 }
@@ -48,7 +47,7 @@ func lookedAt(cmd once) (info streamInfo, err error) {
 	if err != nil || len(answer) == 0 {
 		return info, err
 	}
-	if len(answer) != 15 {
+	if len(answer) != 14 {
 		return info, errAnswer
 	}
 	info.born, _ = answer[0].(string)
@@ -58,12 +57,11 @@ func lookedAt(cmd once) (info streamInfo, err error) {
 	trimmed, err1 := parseAny(answer[2])
 	first, err2 := parseAny(answer[4])
 	last, err3 := parseAny(answer[5])
-	origin, err5 := parseAny(answer[14])
-	info.trimmed, info.first, info.last, info.origin = trimmed, first, last, origin
+	info.trimmed, info.first, info.last = trimmed, first, last
 	info.length, info.added = number(answer[3]), number(answer[6])
 	config, err4 := configOf(answer[7:12])
 	info.config, info.sinks, info.deleted = config, words(answer[12]), number(answer[13])
-	return info, cmp.Or(err, err1, err2, err3, err4, err5)
+	return info, cmp.Or(err, err1, err2, err3, err4)
 }
 
 // configOf reads a stream's settings in the order of streamArgs.

@@ -14,7 +14,7 @@ type stretch struct{ answer once }
 
 // stretch reads at most so many entries, with about so many bytes, but at least one.
 func (rs *readers) stretch(stream string, after hub.ID, most, bytes int) stretch {
-	return stretch{stretchScript.call(rs.broker.keys.stream(stream), after.Next().String(), most, bytes, after.String())}
+	return stretch{stretchScript.call(rs.broker.keys.stream(stream), after.Next().String(), most, bytes)}
 }
 
 func (s stretch) op(reply int) *op {
@@ -29,7 +29,6 @@ type extent struct {
 	more        bool   // there may be further entries
 	born        string // the generation that the stream has; "" for none
 	trimmed     hub.ID // the last event that retention has removed
-	origin      hub.ID // of a log that has begun anew since the id: its first entry
 }
 
 // extent reads the answer, or why there is none.
@@ -38,15 +37,13 @@ func (s stretch) extent() (e extent, err error) {
 	if err != nil {
 		return e, err
 	}
-	if len(answer) != 6 {
+	if len(answer) != 5 {
 		return e, errAnswer
 	}
 	e.entries, _ = answer[0].([]any)
 	e.bytes, e.more = int(number(answer[1])), number(answer[2]) == 1
 	e.born, _ = answer[3].(string)
 	var err1, err2, err3 error
-	origin, err4 := parseAny(answer[5])
-	e.origin = origin
 	if n := len(e.entries); n > 0 {
 		e.first, err1 = entryID(e.entries[0])
 		e.last, err2 = entryID(e.entries[n-1])
@@ -54,7 +51,7 @@ func (s stretch) extent() (e extent, err error) {
 	if mark, _ := answer[4].(string); mark != "" {
 		e.trimmed, err3 = hub.ParseID(mark)
 	}
-	return e, cmp.Or(err1, err2, err3, err4)
+	return e, cmp.Or(err1, err2, err3)
 }
 
 func entryID(entry any) (hub.ID, error) {
@@ -69,17 +66,13 @@ func entryID(entry any) (hub.ID, error) {
 // have added them, or its settings were lost.
 func (e *extent) stray() bool { return e.born == "" && len(e.entries) > 0 }
 
-// missing says whether events between an id and the entries are no more, and up to
-// where: retention has removed them, or the log was lost, and begun anew by a hub that
-// did not notice.
+// missing says whether retention has removed events between an id and the entries,
+// and up to where.
 func (e *extent) missing(after hub.ID) (to hub.ID, missing bool) {
 	to = e.trimmed
 	// In a log that was lost, and begun anew by others, the mark may be of the old one.
 	if len(e.entries) > 0 && to.Compare(e.first) >= 0 {
 		to = e.first.Before()
-	}
-	if e.origin != (hub.ID{}) && e.origin.Before().Compare(to) > 0 {
-		to = e.origin.Before()
 	}
 	return to, to.Compare(after) > 0
 }

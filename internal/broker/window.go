@@ -14,7 +14,6 @@ type item struct {
 	event      hub.ReadEvent
 	topic, typ string   // what readers filter by
 	gap        *hub.Gap // up to event.ID; nil for an event
-	anew       bool     // the gap is of a log that was lost: who has seen nothing of it misses nothing
 }
 
 // itemBytes is what an item takes besides its texts.
@@ -22,12 +21,10 @@ const itemBytes = 128
 
 func (i *item) size() int { return itemBytes + len(i.event.JSON) + len(i.topic) + len(i.typ) }
 
-// gapItem tells of what an extent misses, up to an id.
-func gapItem(stream string, to hub.ID, e *extent) item {
+func gapItem(stream string, to hub.ID) item {
 	return item{
 		event: hub.ReadEvent{Stream: stream, ID: to},
 		gap:   &hub.Gap{Stream: stream, To: to, Reason: hub.GapTrimmed},
-		anew:  e.trimmed.Compare(to) < 0 && e.origin != (hub.ID{}),
 	}
 }
 

@@ -27,13 +27,3 @@ local function pairs_of(info)
   for i = 1, #info, 2 do t[info[i]] = info[i + 1] end
   return t
 end
-
--- origin is the id of the first event that a log has ever had, where nothing was removed
--- from it, else 0-0. What came before it was in a log of the same name that is lost.
-local function origin(log)
-  local info = pairs_of(redis.call('XINFO', 'STREAM', log))
-  local first = info['first-entry']
-  -- The embedded Redis tells nothing of deletions.
-  if first and info['max-deleted-entry-id'] == '0-0' and info['entries-added'] == info.length then return first[1] end
-  return '0-0'
-end

@@ -3,9 +3,7 @@
 -- KEYS[1] log   KEYS[2] cfg
 -- ARGV[1] the first id   ARGV[2] most entries   ARGV[3] most bytes of their fields; the first
 --   entry comes whatever it has
--- ARGV[4] the id before the first, 0-0 for none: the caller has seen what is up to there
--- Returns {entries, bytes of their fields, 1 when there may be more, born, trimmed, origin}
---   origin  where the log has nothing of what the caller has seen: see origin() in ids.lua
+-- Returns {entries, bytes of their fields, 1 when there may be more, born, trimmed}
 local most, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local entries, bytes, more = {}, 0, 0
 
@@ -36,8 +34,4 @@ repeat
   piece = math.min(2 * piece, 64)
 until more == 1 or ended
 local cfg = redis.call('HMGET', KEYS[2], 'born', 'trimmed')
-local start = '0-0'
-if #entries > 0 and ARGV[4] ~= '0-0' and #redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4]) == 0 then
-  start = origin(KEYS[1])
-end
-return {entries, bytes, more, cfg[1], cfg[2], start}
+return {entries, bytes, more, cfg[1], cfg[2]}
