@@ -13,6 +13,7 @@ type result struct {
 	Scenario, Topology string
 	Durability         string
 	Seed               uint64
+	Plan               []string // of a mix
 	Figures            history.Figures
 	Counts             map[history.Violation]int
 	Wrong              []string // promises that were broken
@@ -98,6 +99,9 @@ func (res *result) String() string {
 			if line != "" {
 				fmt.Fprintf(&b, "  %s\n", line)
 			}
+		}
+		for _, act := range res.Plan {
+			fmt.Fprintf(&b, "  plan: %s\n", act)
 		}
 		for _, proof := range res.Proofs {
 			fmt.Fprintf(&b, "  fault: %s\n", proof)

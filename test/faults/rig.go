@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,12 +21,13 @@ type rig struct {
 	hubs  []*node
 	load  *load
 	rec   *history.Recorder
-	quick bool // the short form
+	quick bool    // the short form
+	haste float64 // what is waited for takes so much of its time, of a part of a mix
 }
 
 // newRig starts Redis, the hubs and the load.
 func newRig(s *stage, sc *scenario, opts options) *rig {
-	r := &rig{stage: s, rec: history.NewRecorder(), quick: opts.short}
+	r := &rig{stage: s, rec: history.NewRecorder(), quick: opts.short, haste: 1}
 	r.redis = newTopology(s, sc.topology, sc.proxied, sc.redis...)
 	env := append([]string{
 		"HUB_REDIS_URL=" + r.redis.url, "HUB_DRAIN_TIMEOUT=2s", "HUB_SHUTDOWN_TIMEOUT=8s", "HUB_LOG_FORMAT=json",
@@ -58,7 +60,7 @@ func (r *rig) fault(f history.Fault, do func() string) {
 }
 
 // pass lets the load go on.
-func (r *rig) pass(d time.Duration) { rest(r.ctx, d) }
+func (r *rig) pass(d time.Duration) { rest(r.ctx, time.Duration(float64(d)*r.haste)) }
 
 // heal has all hubs run and be ready.
 func (r *rig) heal() {
@@ -94,9 +96,12 @@ func (r *rig) finish(sc *scenario) (h history.History, settled time.Duration) {
 
 // perform runs a scenario once.
 func perform(ctx context.Context, sc *scenario, opts options) result {
-	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed}
+	if sc.draw != nil {
+		sc = sc.draw(opts.seed, opts.short)
+	}
+	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed, Plan: sc.plan}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, scenarioLimit)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(sc.limit, scenarioLimit))
 	defer cancel()
 	err := onStage(ctx, func(s *stage) {
 		r := newRig(s, sc, opts)
@@ -117,5 +122,5 @@ func perform(ctx context.Context, sc *scenario, opts options) result {
 	return res
 }
 
-// scenarioLimit bounds a scenario, whatever happens in it.
+// scenarioLimit bounds a scenario, whatever happens in it, unless that has a limit of its own.
 const scenarioLimit = 3 * time.Minute

@@ -26,7 +26,8 @@ func redisScenarios() []*scenario {
 		},
 		{
 			name: "redis-kill-none", what: "the same, and Redis keeps nothing", shortOn: []string{single},
-			fault: func(r *rig) { killRedis(r, history.Fault{Wipes: true}) },
+			unmixed: true, // there it keeps what it has
+			fault:   func(r *rig) { killRedis(r, history.Fault{Wipes: true}) },
 		},
 		{name: "client-kill", what: "CLIENT KILL of all connections, every 300 ms", fault: killClients},
 		{name: "client-pause", what: "CLIENT PAUSE 2 s, of all commands and then of writes", fault: pauseClients},
