@@ -61,7 +61,7 @@ func TestAHubThatDoesNotStartIsNoViolation(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	code, err := run(t.Context(), []string{"-hub", hub, "-run", "^flushall$"}, &said, io.Discard)
+	code, err := run(t.Context(), []string{"-hub", hub, "-run", "^flushall$", "-keep", ""}, &said, io.Discard)
 	if code != failed || err != nil || !strings.Contains(said.String(), "no hub today") {
 		t.Errorf("exit code %d, %v:\n%s", code, err, &said)
 	}
@@ -110,6 +110,38 @@ func TestResultsAreWrittenIntoThePage(t *testing.T) {
 	}
 	if strings.Contains(string(page), "old") {
 		t.Error("what was there before is there still")
+	}
+}
+
+func TestAFailureLeavesItsHistoryAndTheLogs(t *testing.T) {
+	dir := t.TempDir()
+	hub := &node{name: "0", logs: newLogs()}
+	for range tailLines + 1 {
+		_, _ = hub.logs.Write([]byte("a line\n"))
+	}
+	res := result{Scenario: "mix", Topology: single, Seed: 7, Short: true, Plan: []string{"1. hub-kill"}, Wrong: []string{"lost"}}
+	if err := res.keep(dir, &history.History{Conns: []history.Conn{{Feed: "work"}}}, []*node{hub}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"history.json": `"Feed":"work"`, "hub-0.log": strings.Repeat("a line\n", tailLines), "result.txt": "plan: 1. hub-kill\n"} {
+		if text, err := os.ReadFile(filepath.Join(dir, "mix-single-seed-7", name)); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q: %s (%v)", name, want, text, err)
+		}
+	}
+	for _, want := range []string{"  plan: 1. hub-kill\n", filepath.Join(dir, "mix-single-seed-7"), "-run '^mix$' -on single -seed 7 -short\n"} {
+		if said := res.String(); !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+}
+
+func TestANightIsOfMixes(t *testing.T) {
+	some := []*scenario{named(t, "flushall", single), named(t, "mix", single)}
+	if got := mixesOf(some); len(got) != 1 || got[0].name != "mix" || len(some) != 2 || some[0].name != "flushall" {
+		t.Errorf("of %v the mixes are %v", some, got)
+	}
+	if got := mixesOf(some[:1]); len(got) != 1 {
+		t.Errorf("without a mix it has %v", got)
 	}
 }
 

@@ -23,8 +23,12 @@ type repeated struct {
 	first, last time.Time
 }
 
-// tailLines is how many lines are kept.
-const tailLines = 30
+const (
+	// keptLines is how many lines are kept: a hub logs some 10 a second while much is broken.
+	keptLines = 10_000
+	// tailLines is how many of them belong into an error.
+	tailLines = 30
+)
 
 func newLogs() *logs { return &logs{said: map[string]*repeated{}} }
 
@@ -44,7 +48,7 @@ func (l *logs) Write(p []byte) (int, error) {
 
 // line takes in one line. Callers hold mu.
 func (l *logs) line(line []byte) {
-	if l.lines = append(l.lines, string(line)); len(l.lines) > tailLines {
+	if l.lines = append(l.lines, string(line)); len(l.lines) > keptLines {
 		l.lines = l.lines[1:]
 	}
 	var said struct{ Level, Msg, Sink, Stream, Channel string }
@@ -75,8 +79,15 @@ func (l *logs) noise() (list []string) {
 	return list
 }
 
-func (l *logs) tail() string {
+// text is all lines that are kept.
+func (l *logs) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.lines, "\n")
+}
+
+func (l *logs) tail() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines[max(0, len(l.lines)-tailLines):], "\n")
 }

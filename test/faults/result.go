@@ -13,6 +13,7 @@ type result struct {
 	Scenario, Topology string
 	Durability         string
 	Seed               uint64
+	Short              bool     // in the short form
 	Plan               []string // of a mix
 	Figures            history.Figures
 	Counts             map[history.Violation]int
@@ -21,6 +22,7 @@ type result struct {
 	Effect             bool // every fault has happened
 	Settled            time.Duration
 	Took               time.Duration
+	Kept               string // directory with more about a failure, "" for none
 	Error              string // why it could not be run to its end
 }
 
@@ -106,7 +108,14 @@ func (res *result) String() string {
 		for _, proof := range res.Proofs {
 			fmt.Fprintf(&b, "  fault: %s\n", proof)
 		}
-		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d\n", res.Scenario, res.Topology, res.Seed)
+		if res.Kept != "" {
+			fmt.Fprintf(&b, "  its history, and what the hubs have logged: %s\n", res.Kept)
+		}
+		short := ""
+		if res.Short {
+			short = " -short"
+		}
+		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d%s\n", res.Scenario, res.Topology, res.Seed, short)
 	}
 	return b.String()
 }

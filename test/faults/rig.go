@@ -99,17 +99,20 @@ func perform(ctx context.Context, sc *scenario, opts options) result {
 	if sc.draw != nil {
 		sc = sc.draw(opts.seed, opts.short)
 	}
-	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed, Plan: sc.plan}
+	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed, Short: opts.short, Plan: sc.plan}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(sc.limit, scenarioLimit))
 	defer cancel()
+	var r *rig
+	var h history.History
 	err := onStage(ctx, func(s *stage) {
-		r := newRig(s, sc, opts)
+		r = newRig(s, sc, opts)
 		r.pass(sc.warmUp())
 		sc.fault(r)
 		r.heal()
 		r.pass(2 * time.Second)
-		h, settled := r.finish(sc)
+		var settled time.Duration
+		h, settled = r.finish(sc)
 		res.judge(&h, sc, r, settled)
 	})
 	if err != nil {
@@ -119,6 +122,14 @@ func perform(ctx context.Context, sc *scenario, opts options) result {
 		res.Error = errors.Join(err, fmt.Errorf("it was ended after %s", time.Since(began).Round(time.Second))).Error()
 	}
 	res.Took = time.Since(began)
+	if r != nil && opts.keep != "" && res.code() != valid {
+		if len(h.Feeds) == 0 { // it did not come to its end
+			h = r.rec.History()
+		}
+		if err := res.keep(opts.keep, &h, r.hubs); err != nil {
+			res.Error = errors.Join(errors.New(res.Error), err).Error()
+		}
+	}
 	return res
 }
 
