@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -79,16 +80,28 @@ func TestTheWorstResultIsTheExitCode(t *testing.T) {
 	}
 }
 
-func TestSaysOftenIsNoise(t *testing.T) {
+func TestTheSameTwiceWithinASecondIsNoise(t *testing.T) {
 	l := newLogs()
-	line := `{"level":"WARN","msg":"reading failed","sink":"a"}` + "\n"
-	_, _ = l.Write([]byte(strings.Repeat(line, 5) + line[:10]))
-	if got := l.noise(); len(got) != 0 {
-		t.Errorf("a few lines are noise: %v", got)
+	say := func(level, sink string, at time.Duration) {
+		line := fmt.Sprintf(`{"time":%q,"level":%q,"msg":"reading failed","sink":%q}`+"\n", time.Unix(1_000_000, 0).Add(at).Format(time.RFC3339Nano), level, sink)
+		_, _ = l.Write([]byte(line[:10]))
+		_, _ = l.Write([]byte(line[10:]))
 	}
-	_, _ = l.Write([]byte(line[10:] + strings.Repeat(line, 20)))
-	if got := l.noise(); len(got) != 1 || !strings.Contains(got[0], "26 times") {
-		t.Errorf("26 lines at once are %v", got)
+	say("WARN", "a", 0)
+	say("ERROR", "b", 0) // another cause
+	for range 9 {
+		say("INFO", "a", 0)
+	}
+	say("WARN", "a", time.Second)
+	l.restart()
+	say("WARN", "a", time.Second+time.Millisecond) // another process
+	if got := l.noise(); len(got) != 0 {
+		t.Errorf("one line a second is noise: %v", got)
+	}
+	say("WARN", "a", 1500*time.Millisecond)
+	say("WARN", "a", 1600*time.Millisecond)
+	if got := l.noise(); len(got) != 1 || !strings.Contains(got[0], `"reading failed a" 2 times`) || !strings.Contains(got[0], "after 100ms") {
+		t.Errorf("two lines too many are %v", got)
 	}
 }
 

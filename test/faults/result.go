@@ -54,6 +54,7 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
 	res.slow("an event waited", v.Figures.Latest, sc.latest)
 	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
+	res.Wrong = append(res.Wrong, r.spend.list()...)
 	for _, n := range r.hubs {
 		for _, noise := range n.logs.noise() {
 			res.Wrong = append(res.Wrong, fmt.Sprintf("hub %s logged %s", n.name, noise))

@@ -63,7 +63,7 @@ func scenarios() []*scenario {
 		}
 	}
 	add(atHubs, hubScenarios())
-	add(atRedis, redisScenarios(), networkScenarios(), dataScenarios(), failoverScenarios())
+	add(atRedis, redisScenarios(), networkScenarios(), dataScenarios(), failoverScenarios(), idleScenarios())
 	add(atClients, clientScenarios())
 	for _, kind := range everywhere() {
 		all = append(all, mixOn(kind, all))

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What a hub may ask of a Redis that gives it nothing, each far above what it needs and far
+// below what a loop without a rest does.
+const (
+	// attemptsPerSecond bounds how often a hub tries to connect while Redis is gone, paused
+	// or behind a black hole.
+	attemptsPerSecond = 50
+	// commandsPerSecond bounds the commands of a hub while there is nothing to read.
+	commandsPerSecond = 100
+)
+
+// spend is what hubs ask of Redis, and where that was too much. Its methods may be called
+// from any goroutine.
+type spend struct {
+	mu    sync.Mutex // protects the field below
+	wrong []string
+}
+
+// hold notes when a number of something in a time, from so many hubs, is beyond a limit
+// for each of them and second.
+func (s *spend) hold(what string, n int, during time.Duration, hubs, limit int) {
+	if float64(n) <= float64(hubs*limit)*during.Seconds() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrong = append(s.wrong, fmt.Sprintf("%d %s from %d hubs within %s, more than %d a second from each", n, what, hubs, during.Round(time.Millisecond), limit))
+}
+
+// list is what was too much.
+func (s *spend) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.wrong)
+}
+
+// attempts is how many connections hubs have tried to make through the proxy, 0 without one.
+func (t *topology) attempts() int {
+	if t.proxy == nil {
+		return 0
+	}
+	return t.proxy.Attempts()
+}
+
+// watch lets the load go on for some seconds, and returns how many connections hubs have
+// tried to make in each. The first second is not held against the limit: it is that of the
+// connections that were there.
+func (r *rig) watch(seconds int) (each []int) {
+	for i := range seconds {
+		before, began := r.redis.attempts(), time.Now()
+		r.pass(time.Second)
+		n := r.redis.attempts() - before
+		if i > 0 {
+			r.spend.hold("attempts to connect", n, time.Since(began), len(r.hubs), attemptsPerSecond)
+		}
+		each = append(each, n)
+	}
+	return each
+}
+
+// commands is how often each command was called at all servers.
+func (t *topology) commands(ctx context.Context, clients []*redis.Client) (map[string]int, error) {
+	calls := map[string]int{}
+	for _, db := range clients {
+		text, err := db.Info(ctx, "commandstats").Result()
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(text) {
+			name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+			if !ok {
+				continue
+			}
+			number, _, _ := strings.Cut(rest, ",")
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				return nil, fmt.Errorf("reading %q: %w", line, err)
+			}
+			calls[name] += n
+		}
+	}
+	return calls, nil
+}
