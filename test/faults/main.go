@@ -44,6 +44,7 @@ type options struct {
 	hub      string // binary, "" to build it
 	tags     string // to build it with
 	docs     string // file to write the table to
+	verbose  bool   // say what was done, even where nothing went wrong
 	night    time.Duration
 	keep     string // directory for what explains failures, "" for none
 	broken   bool   // try whether hubs that are broken on purpose fail
@@ -69,6 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.docs, "docs", "", "`file` in which to write the table of results, as docs/faults.md")
 	flags.DurationVar(&o.night, "night", 0, "go on for so long: with mixes of further seeds, and every tenth time with all")
 	flags.StringVar(&o.keep, "keep", "faults-out", "`directory` in which the history and the logs of failures are left; none when empty")
+	flags.BoolVar(&o.verbose, "v", false, "say what was done and what shows it, even where nothing went wrong")
 	flags.BoolVar(&o.broken, "broken", false, "instead, see that hubs which are broken on purpose fail the scenarios that are to notice")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -170,7 +172,11 @@ func performAll(ctx context.Context, list []*scenario, opts options, stdout io.W
 		group.Go(func() error {
 			defer slots.Release(weight)
 			results[i] = perform(ctx, s, opts)
-			said <- results[i].String()
+			text := results[i].String()
+			if opts.verbose && results[i].code() == valid { // another tells it by itself
+				text += results[i].story()
+			}
+			said <- text
 			return nil
 		})
 	}

@@ -54,7 +54,7 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
 	res.slow("an event waited", v.Figures.Latest, sc.latest)
 	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
-	res.Wrong = append(res.Wrong, r.spend.list()...)
+	res.Wrong = append(res.Wrong, r.complaints.all()...)
 	for _, n := range r.hubs {
 		for _, noise := range n.logs.noise() {
 			res.Wrong = append(res.Wrong, fmt.Sprintf("hub %s logged %s", n.name, noise))
@@ -103,12 +103,7 @@ func (res *result) String() string {
 				fmt.Fprintf(&b, "  %s\n", line)
 			}
 		}
-		for _, act := range res.Plan {
-			fmt.Fprintf(&b, "  plan: %s\n", act)
-		}
-		for _, proof := range res.Proofs {
-			fmt.Fprintf(&b, "  fault: %s\n", proof)
-		}
+		b.WriteString(res.story())
 		if res.Kept != "" {
 			fmt.Fprintf(&b, "  its history, and what the hubs have logged: %s\n", res.Kept)
 		}
@@ -117,6 +112,18 @@ func (res *result) String() string {
 			short = " -short"
 		}
 		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d%s\n", res.Scenario, res.Topology, res.Seed, short)
+	}
+	return b.String()
+}
+
+// story is what was done, and what shows it.
+func (res *result) story() string {
+	var b strings.Builder
+	for _, act := range res.Plan {
+		fmt.Fprintf(&b, "  plan: %s\n", act)
+	}
+	for _, proof := range res.Proofs {
+		fmt.Fprintf(&b, "  fault: %s\n", proof)
 	}
 	return b.String()
 }

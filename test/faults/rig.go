@@ -17,18 +17,18 @@ const hubsOfARig = 3
 // rig is what a scenario runs on, and with. One goroutine, the scenario's, uses it.
 type rig struct {
 	*stage
-	redis *topology
-	hubs  []*node
-	load  *load
-	rec   *history.Recorder
-	spend *spend
-	quick bool    // the short form
-	haste float64 // what is waited for takes so much of its time, of a part of a mix
+	redis      *topology
+	hubs       []*node
+	load       *load
+	rec        *history.Recorder
+	complaints *complaints
+	quick      bool    // the short form
+	haste      float64 // what is waited for takes so much of its time, of a part of a mix
 }
 
 // newRig starts Redis, the hubs and the load.
 func newRig(s *stage, sc *scenario, opts options) *rig {
-	r := &rig{stage: s, rec: history.NewRecorder(), spend: &spend{}, quick: opts.short, haste: 1}
+	r := &rig{stage: s, rec: history.NewRecorder(), complaints: &complaints{}, quick: opts.short, haste: 1}
 	r.redis = newTopology(s, sc.topology, sc.proxied, sc.redis...)
 	env := append([]string{
 		"HUB_REDIS_URL=" + r.redis.url, "HUB_DRAIN_TIMEOUT=2s", "HUB_SHUTDOWN_TIMEOUT=8s", "HUB_LOG_FORMAT=json",
@@ -60,7 +60,7 @@ func (r *rig) fault(f history.Fault, do func() string) {
 	f.Ended = r.rec.Now()
 	r.rec.Fault(f)
 	// With a second for the connections that were there.
-	r.spend.hold("attempts to connect", r.redis.attempts()-before, f.Ended-f.Began+time.Second, hubsOfARig, attemptsPerSecond)
+	r.complaints.hold("attempts to connect", r.redis.attempts()-before, f.Ended-f.Began+time.Second, hubsOfARig, attemptsPerSecond)
 }
 
 // pass lets the load go on.

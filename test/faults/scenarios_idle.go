@@ -67,7 +67,7 @@ func emptyRedis(r *rig) {
 				words = append(words, fmt.Sprintf("%s %d", name, n))
 			}
 		}
-		r.spend.hold("commands ("+strings.Join(words, ", ")+")", total, took, len(r.hubs), commandsPerSecond)
+		r.complaints.hold("commands ("+strings.Join(words, ", ")+")", total, took, len(r.hubs), commandsPerSecond)
 		return fmt.Sprintf("%d hubs sent %d commands in %s: %s", len(r.hubs), total, took.Round(time.Millisecond), strings.Join(words, ", "))
 	})
 }

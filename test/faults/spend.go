@@ -22,29 +22,32 @@ const (
 	commandsPerSecond = 100
 )
 
-// spend is what hubs ask of Redis, and where that was too much. Its methods may be called
-// from any goroutine.
-type spend struct {
-	mu    sync.Mutex // protects the field below
-	wrong []string
+// complaints are what a scenario itself finds wrong with the hubs. Its methods may be
+// called from any goroutine.
+type complaints struct {
+	mu   sync.Mutex // protects the field below
+	list []string
 }
 
-// hold notes when a number of something in a time, from so many hubs, is beyond a limit
-// for each of them and second.
-func (s *spend) hold(what string, n int, during time.Duration, hubs, limit int) {
-	if float64(n) <= float64(hubs*limit)*during.Seconds() {
-		return
+func (c *complaints) add(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, fmt.Sprintf(format, args...))
+}
+
+// hold complains of a number of something in a time, from so many hubs, that is beyond a
+// limit for each of them and second.
+func (c *complaints) hold(what string, n int, during time.Duration, hubs, limit int) {
+	if float64(n) > float64(hubs*limit)*during.Seconds() {
+		c.add("%d %s from %d hubs within %s, more than %d a second from each", n, what, hubs, during.Round(time.Millisecond), limit)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wrong = append(s.wrong, fmt.Sprintf("%d %s from %d hubs within %s, more than %d a second from each", n, what, hubs, during.Round(time.Millisecond), limit))
 }
 
-// list is what was too much.
-func (s *spend) list() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.wrong)
+// all are the complaints so far.
+func (c *complaints) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.list)
 }
 
 // attempts is how many connections hubs have tried to make through the proxy, 0 without one.
@@ -64,7 +67,7 @@ func (r *rig) watch(seconds int) (each []int) {
 		r.pass(time.Second)
 		n := r.redis.attempts() - before
 		if i > 0 {
-			r.spend.hold("attempts to connect", n, time.Since(began), len(r.hubs), attemptsPerSecond)
+			r.complaints.hold("attempts to connect", n, time.Since(began), len(r.hubs), attemptsPerSecond)
 		}
 		each = append(each, n)
 	}

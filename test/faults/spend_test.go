@@ -12,13 +12,13 @@ import (
 )
 
 func TestMoreThanIsAllowedOfEachHubIsNoted(t *testing.T) {
-	s := &spend{}
+	s := &complaints{}
 	s.hold("commands", 600, 2*time.Second, 3, 100)
-	if got := s.list(); len(got) != 0 {
+	if got := s.all(); len(got) != 0 {
 		t.Errorf("100 a second of each hub are said to be %q", got)
 	}
 	s.hold("commands", 601, 2*time.Second, 3, 100)
-	if got := s.list(); len(got) != 1 {
+	if got := s.all(); len(got) != 1 {
 		t.Errorf("one more is said to be %q", got)
 	}
 }
@@ -29,7 +29,7 @@ func TestALoopThatHardlyRestsIsFound(t *testing.T) {
 	err := onStage(t.Context(), func(s *stage) {
 		server := redistest.Start(s)
 		proxy := redistest.NewProxy(s, server.Addr())
-		r := &rig{stage: s, redis: &topology{nodes: []*redistest.Server{server}, proxy: proxy}, hubs: make([]*node, 1), spend: &spend{}, haste: 1}
+		r := &rig{stage: s, redis: &topology{nodes: []*redistest.Server{server}, proxy: proxy}, hubs: make([]*node, 1), complaints: &complaints{}, haste: 1}
 		looping, stop := context.WithCancel(s.ctx)
 		loop := func(do func()) func() {
 			return func() {
@@ -57,8 +57,8 @@ func TestALoopThatHardlyRestsIsFound(t *testing.T) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		r.spend.hold("commands", after["xlen"]-before["xlen"], 2*time.Second, 1, commandsPerSecond)
-		if got := r.spend.list(); len(got) != 2 {
+		r.complaints.hold("commands", after["xlen"]-before["xlen"], 2*time.Second, 1, commandsPerSecond)
+		if got := r.complaints.all(); len(got) != 2 {
 			t.Errorf("of the two loops are found %q", got)
 		}
 	})
