@@ -102,7 +102,7 @@ faults: redis-server ## break hubs and Redis in every way there is, in about 15 
 faults-short: redis-server ## break hubs and Redis in some ways, in under 4 minutes; CI does
 	$(GO) run ./test/faults -short -parallel 3
 
-faults-night: redis-server ## all of make faults again and again with other seeds, for NIGHT=8h or until one fails
+faults-night: redis-server ## mixes of faults with one seed after another, and every tenth time all of make faults, for NIGHT=8h or until one fails; that leaves its history in faults-out
 	$(GO) run ./test/faults -parallel 3 -seed $(SEED) -night $(NIGHT)
 
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities that the code reaches, unless their database (VULNDB) is out of reach
@@ -114,7 +114,7 @@ sbom: ## build the hub, VERSION=dev, and list the modules in it as CycloneDX, bo
 	$(GO) run -C deploy/sbom . -version "$(VERSION)" $(CURDIR)/sbom-out/hub >sbom-out/hub.cdx.json
 
 clean: ## remove what these commands have built
-	rm -rf .bin bench-out sbom-out coverage.out
+	rm -rf .bin bench-out faults-out sbom-out coverage.out
 
 redis-server: ## install redis-server where it is missing
 	@.ci/redis-server

@@ -146,7 +146,7 @@ func New(opts Options) (*Broker, error) {
 		return nil, fmt.Errorf("naming the hub: %w", err)
 	}
 	b := &Broker{
-		name: hubPrefix + id.String(), opts: opts, keys: keys{opts.Prefix}, log: opts.Log,
+		name: hubPrefix + id.String(), opts: opts, keys: keys{opts.Prefix}, log: newCalmLog(opts.Log),
 		sinks: map[string]*sink{}, watchers: map[string]*watched{}, consumers: map[*consumer]struct{}{}, alive: newAlive(),
 		cache: newStreamCache(), numbers: newNumbers(), retention: newRetention(), losses: newLossReports(),
 	}

@@ -169,8 +169,10 @@ func (o *Options) redis() (redisConfig, error) {
 // Retries are off: go-redis would send a write again whose answer was lost, and
 // so store an event twice (measured).
 func (c redisConfig) client(name string, size int) redis.UniversalClient {
+	dials := newDials(size, redis.NewDialer(&redis.Options{DialTimeout: dialTimeout, TLSConfig: c.tls}))
 	options := &redis.UniversalOptions{
-		Addrs: c.addrs, MasterName: c.master, DB: c.db, ClientName: name,
+		Dialer: dials.to,
+		Addrs:  c.addrs, MasterName: c.master, DB: c.db, ClientName: name,
 		Username: c.username, Password: c.password,
 		SentinelUsername: c.sentinelUsername, SentinelPassword: c.sentinelPassword,
 		Protocol: 2, DisableIdentity: true,

@@ -35,6 +35,7 @@ type Proxy struct {
 	shape  Shape              // how traffic is slowed
 	shaped int                // pieces that were
 	resets int                // connections that were reset
+	tried  int                // connections that clients have made
 	closed bool               // nothing is restored any more
 }
 
@@ -161,6 +162,14 @@ func (p *Proxy) Lost() int {
 	return p.lost
 }
 
+// Attempts is how many connections clients have made, whether they led to the server or
+// not. Those that Refuse kept away are not among them.
+func (p *Proxy) Attempts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tried
+}
+
 // CutAll closes the current connections on both sides, even those that a Blackhole
 // or a Freeze holds, and returns when they are closed. What they hold is lost. New
 // ones are welcome.
@@ -221,6 +230,7 @@ func (p *Proxy) add(l *link, ln net.Listener) bool {
 		return false
 	}
 	p.links[l] = struct{}{}
+	p.tried++
 	return true
 }
 

@@ -317,6 +317,25 @@ func TestProxyWithoutTargetClosesConnections(t *testing.T) {
 	ask(t, dial(t, p.Addr()))
 }
 
+func TestAttemptsAreCountedWhereverTheyLead(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	ask(t, dial(t, p.Addr()))
+	p.Blackhole()
+	dial(t, p.Addr())
+	p.Restore()
+	s.Kill()
+	if _, err := dial(t, p.Addr()).Read(make([]byte, 1)); err == nil {
+		t.Error("a server that is gone answers")
+	}
+	for deadline := time.Now().Add(10 * time.Second); p.Attempts() < 3 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	}
+	if got := p.Attempts(); got != 3 {
+		t.Errorf("%d attempts are counted, want 3", got)
+	}
+}
+
 // dial opens a bare connection, on which nothing waits longer than 10 s.
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()

@@ -6,6 +6,11 @@ import (
 	"io"
 )
 
+// noticedOften is how many findings there have to be: one may be luck. There are some ten
+// where a hub sends again what was not answered, as often as net-replies loses the answer to
+// a publish.
+const noticedOften = 5
+
 // performBroken runs hubs that are broken on purpose, each in the scenario that is to
 // notice: what finds nothing wrong with them proves nothing of the hub.
 func performBroken(ctx context.Context, opts options, dir string, stdout io.Writer) (int, error) {
@@ -20,12 +25,12 @@ func performBroken(ctx context.Context, opts options, dir string, stdout io.Writ
 				return failed, err
 			}
 			res := perform(ctx, s, opts)
-			if n := res.Counts[as]; n > 0 {
+			if n := res.Counts[as]; n >= noticedOften {
 				_, _ = fmt.Fprintf(stdout, "noticed   %s by %s: %d times %s\n", tag, s.name, n, as)
 				continue
 			}
 			code = violated
-			_, _ = fmt.Fprintf(stdout, "UNNOTICED %s by %s, which should have found %s\n%s", tag, s.name, as, &res)
+			_, _ = fmt.Fprintf(stdout, "UNNOTICED %s by %s, which should have found %s at least %d times\n%s", tag, s.name, as, noticedOften, &res)
 		}
 	}
 	return code, ctx.Err()

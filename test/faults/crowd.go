@@ -1,45 +1,42 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"eventhub/test/faults/history"
 )
 
-// crowdSockets is how many sockets a rolling restart moves, a third of them on each hub.
-const crowdSockets = 2000
+// What the crowd is that a rolling restart moves, a third of it on each hub. Who is none of
+// these is a subscriber of a channel where nothing happens.
+const (
+	crowdSockets     = 2000
+	crowdHolders     = 400 // consumers of the sink work
+	crowdReaders     = 100
+	crowdSubscribers = 100 // of the channel
+	crowdLimit       = time.Minute
+)
 
-// crowd is subscribers of a channel where nothing happens, who come back when they are
-// told to go.
+// crowd is what is known of it beside its history.
 type crowd struct {
 	load *load
-	all  sync.WaitGroup
 
-	mu     sync.Mutex // protects the fields below
-	drains []time.Duration
-	lost   int // sockets that ended without a drain
-	open   int
+	mu      sync.Mutex // protects the fields below
+	lost    int        // quiet sockets that ended without a drain
+	drains  int        // and that were told to go
+	holders map[int]bool
 }
 
 // drainCrowd restarts one hub after another while a crowd is connected.
 func drainCrowd(r *rig) {
-	c := &crowd{load: r.load}
-	ctx, leave := context.WithCancel(r.ctx)
-	r.Cleanup(func() {
-		leave()
-		c.all.Wait()
-	})
-	for i := range crowdSockets {
-		c.all.Go(func() { c.stay(ctx, i) })
-	}
-	c.await(r, crowdSockets)
+	c := &crowd{load: r.load, holders: map[int]bool{}}
+	c.gather()
+	c.await(r)
 	for _, n := range r.hubs {
 		r.fault(history.Fault{Name: "SIGTERM of hub " + n.name}, func() string {
 			const grace = 8 * time.Second // HUB_SHUTDOWN_TIMEOUT
+			began := r.rec.Now()
 			took, graceful := n.terminate(grace + slack)
 			if !graceful || took > grace {
 				r.Errorf("hub %s was gone after %s, not within its %s: %s", n.name, took, grace, n.logs.tail())
@@ -48,16 +45,41 @@ func drainCrowd(r *rig) {
 			if err := n.start(r.ctx); err != nil {
 				r.Fatal(err)
 			}
-			return fmt.Sprintf("exit 0 after %s", took.Round(time.Millisecond))
+			c.await(r)
+			h := r.rec.History()
+			return fmt.Sprintf("exit 0 after %s; %s", took.Round(time.Millisecond), r.spread(&h, began))
 		})
-		c.await(r, crowdSockets)
 	}
-	r.fault(history.Fault{Name: "a crowd that was told to go"}, func() string { return c.spread(r) })
+	r.pass(2 * time.Second)
+	r.fault(history.Fault{Name: "a crowd that was told to go"}, func() string { return c.leave(r) })
 }
 
-// stay is one of the crowd.
-func (c *crowd) stay(ctx context.Context, i int) {
-	rest(ctx, time.Duration(i)*time.Millisecond)
+// gather has the crowd come, each a millisecond after the one before.
+func (c *crowd) gather() {
+	l := c.load
+	for i := range crowdSockets {
+		member := func() { c.stay(i) }
+		switch {
+		case i < crowdHolders:
+			h := &holder{crowd: c, random: l.random(fmt.Sprintf("holder-%d", i)), first: i, asked: map[int]asked{}}
+			member = h.run
+		case i < crowdHolders+crowdReaders:
+			name := fmt.Sprintf("crowd-reader-%d", i)
+			l.rec.Feed(history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
+			member = func() { l.read(name, i, streams()) }
+		case i < crowdHolders+crowdReaders+crowdSubscribers:
+			member = func() { l.listen(i) }
+		}
+		l.all.Go(func() {
+			if rest(l.ctx, time.Duration(i)*time.Millisecond) {
+				member()
+			}
+		})
+	}
+}
+
+// stay is a quiet member, who comes back when it is told to go.
+func (c *crowd) stay(i int) {
 	after := ""
 	for at, failures := i, 0; ; at++ {
 		s, err := c.load.connect("crowd", history.Broadcast, c.load.hub(at), "/v1/broadcast/ws?channel=empty", true)
@@ -65,9 +87,9 @@ func (c *crowd) stay(ctx context.Context, i int) {
 			failures++
 		} else {
 			failures = 0
-			after = c.listen(ctx, s)
+			after = c.listen(s)
 		}
-		if ctx.Err() != nil || !c.load.reconnect(failures, after, float64(i%10)/10) {
+		if !c.load.reconnect(failures, after, float64(i%10)/10) {
 			return
 		}
 		after = ""
@@ -75,16 +97,13 @@ func (c *crowd) stay(ctx context.Context, i int) {
 }
 
 // listen waits for the end of a socket, and returns how long to stay away.
-func (c *crowd) listen(ctx context.Context, s *socket) (after string) {
+func (c *crowd) listen(s *socket) (after string) {
 	s.final.Store(true) // nothing will come
-	c.count(1)
-	defer c.count(-1)
 	defer s.close()
-	defer context.AfterFunc(ctx, func() { _ = s.conn.CloseNow() })()
 	for {
 		f, _, err := s.next()
 		if err != nil {
-			if after == "" && ctx.Err() == nil && c.load.ctx.Err() == nil {
+			if after == "" && c.load.ctx.Err() == nil {
 				c.mu.Lock()
 				c.lost++
 				c.mu.Unlock()
@@ -93,48 +112,74 @@ func (c *crowd) listen(ctx context.Context, s *socket) (after string) {
 		}
 		if f.Type == "drain" {
 			after = f.After
-			wait, _ := time.ParseDuration(after)
 			c.mu.Lock()
-			c.drains = append(c.drains, wait)
+			c.drains++
 			c.mu.Unlock()
 		}
 	}
 }
 
-func (c *crowd) count(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open += n
-}
-
-// await waits until so many of the crowd are connected.
-func (c *crowd) await(r *rig, n int) {
-	for began := time.Now(); ; r.pass(50 * time.Millisecond) {
-		c.mu.Lock()
-		open := c.open
-		c.mu.Unlock()
-		if open >= n || r.ctx.Err() != nil {
+// await waits until all of the crowd are connected, beside the clients that every load has.
+func (c *crowd) await(r *rig) {
+	for began := time.Now(); r.ctx.Err() == nil; r.pass(50 * time.Millisecond) {
+		c.load.mu.Lock()
+		open := len(c.load.sockets)
+		c.load.mu.Unlock()
+		if open >= crowdSockets {
 			return
 		}
-		if time.Since(began) > time.Minute {
-			r.Fatalf("only %d of %d sockets are there after a minute", open, n)
+		if time.Since(began) > crowdLimit {
+			r.Fatalf("only %d of %d sockets are there after %s", open, crowdSockets, crowdLimit)
 		}
 	}
 }
 
-// spread says how the waits that drains have asked for lie, and complains of sockets that
-// were not asked, and of waits that would have them all come at once.
-func (c *crowd) spread(r *rig) string {
+// leave says what became of what holders held, and complains of quiet sockets that were
+// not told to go.
+func (c *crowd) leave(r *rig) string {
+	h := r.rec.History()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	slices.Sort(c.drains)
-	if len(c.drains) < crowdSockets || c.lost > 0 {
-		r.Errorf("%d sockets were told to go, want at least %d, and %d ended without a word", len(c.drains), crowdSockets, c.lost)
+	quiet := crowdSockets - crowdHolders - crowdReaders - crowdSubscribers
+	if c.lost > 0 {
+		r.complaints.add("%d sockets ended without a word", c.lost)
+	}
+	back, wrong := takenBack(&h, c.holders, crowdAckWait)
+	for _, what := range wrong {
+		r.complaints.add("%s", what)
+	}
+	if c.drains < quiet || back == 0 {
 		return ""
 	}
-	low, high := c.drains[len(c.drains)/10], c.drains[len(c.drains)*9/10]
-	if high-low < time.Second/2 {
-		r.Errorf("most of %d sockets were asked to come back between %s and %s, all at once", len(c.drains), low, high)
+	return fmt.Sprintf("%d drains of %d quiet sockets; %d events were taken back, each with its old attempt", c.drains, quiet, back)
+}
+
+// spread says how the sockets that were opened since a hub was told to go lie in time.
+func (r *rig) spread(h *history.History, since time.Duration) string {
+	share, all := mostAtOnce(h.Conns, since)
+	if share > spreadShare {
+		r.complaints.add("%.0f %% of %d sockets came back within the same %s, at most %.0f %% are to", 100*share, all, spreadSlice, 100*spreadShare)
 	}
-	return fmt.Sprintf("%d drains; nine of ten ask for up to %s, one of ten for less than %s", len(c.drains), high, low)
+	return fmt.Sprintf("%d sockets came back, at most %.0f %% of them within %s", all, 100*share, spreadSlice)
+}
+
+// What a hub that goes leaves to the others at once.
+const (
+	spreadSlice = 250 * time.Millisecond
+	spreadShare = 0.25
+)
+
+// mostAtOnce is which share of the sockets opened since then were so within one slice.
+func mostAtOnce(conns []history.Conn, since time.Duration) (share float64, all int) {
+	slices := map[time.Duration]int{}
+	most := 0
+	for i := range conns {
+		if c := &conns[i]; c.Opened >= since {
+			at := c.Opened / spreadSlice
+			slices[at]++
+			most = max(most, slices[at])
+			all++
+		}
+	}
+	return float64(most) / float64(max(all, 1)), all
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func TestAHubThatDoesNotStartIsNoViolation(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	code, err := run(t.Context(), []string{"-hub", hub, "-run", "^flushall$"}, &said, io.Discard)
+	code, err := run(t.Context(), []string{"-hub", hub, "-run", "^flushall$", "-keep", ""}, &said, io.Discard)
 	if code != failed || err != nil || !strings.Contains(said.String(), "no hub today") {
 		t.Errorf("exit code %d, %v:\n%s", code, err, &said)
 	}
@@ -79,16 +80,28 @@ func TestTheWorstResultIsTheExitCode(t *testing.T) {
 	}
 }
 
-func TestSaysOftenIsNoise(t *testing.T) {
+func TestTheSameTwiceWithinASecondIsNoise(t *testing.T) {
 	l := newLogs()
-	line := `{"level":"WARN","msg":"reading failed","sink":"a"}` + "\n"
-	_, _ = l.Write([]byte(strings.Repeat(line, 5) + line[:10]))
-	if got := l.noise(); len(got) != 0 {
-		t.Errorf("a few lines are noise: %v", got)
+	say := func(level, sink string, at time.Duration) {
+		line := fmt.Sprintf(`{"time":%q,"level":%q,"msg":"reading failed","sink":%q}`+"\n", time.Unix(1_000_000, 0).Add(at).Format(time.RFC3339Nano), level, sink)
+		_, _ = l.Write([]byte(line[:10]))
+		_, _ = l.Write([]byte(line[10:]))
 	}
-	_, _ = l.Write([]byte(line[10:] + strings.Repeat(line, 20)))
-	if got := l.noise(); len(got) != 1 || !strings.Contains(got[0], "26 times") {
-		t.Errorf("26 lines at once are %v", got)
+	say("WARN", "a", 0)
+	say("ERROR", "b", 0) // another cause
+	for range 9 {
+		say("INFO", "a", 0)
+	}
+	say("WARN", "a", time.Second)
+	l.restart()
+	say("WARN", "a", time.Second+time.Millisecond) // another process
+	if got := l.noise(); len(got) != 0 {
+		t.Errorf("one line a second is noise: %v", got)
+	}
+	say("WARN", "a", 1500*time.Millisecond)
+	say("WARN", "a", 1600*time.Millisecond)
+	if got := l.noise(); len(got) != 1 || !strings.Contains(got[0], `"reading failed a" 2 times`) || !strings.Contains(got[0], "after 100ms") {
+		t.Errorf("two lines too many are %v", got)
 	}
 }
 
@@ -110,6 +123,38 @@ func TestResultsAreWrittenIntoThePage(t *testing.T) {
 	}
 	if strings.Contains(string(page), "old") {
 		t.Error("what was there before is there still")
+	}
+}
+
+func TestAFailureLeavesItsHistoryAndTheLogs(t *testing.T) {
+	dir := t.TempDir()
+	hub := &node{name: "0", logs: newLogs()}
+	for range tailLines + 1 {
+		_, _ = hub.logs.Write([]byte("a line\n"))
+	}
+	res := result{Scenario: "mix", Topology: single, Seed: 7, Short: true, Plan: []string{"1. hub-kill"}, Wrong: []string{"lost"}}
+	if err := res.keep(dir, &history.History{Conns: []history.Conn{{Feed: "work"}}}, []*node{hub}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"history.json": `"Feed":"work"`, "hub-0.log": strings.Repeat("a line\n", tailLines), "result.txt": "plan: 1. hub-kill\n"} {
+		if text, err := os.ReadFile(filepath.Join(dir, "mix-single-seed-7", name)); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q: %s (%v)", name, want, text, err)
+		}
+	}
+	for _, want := range []string{"  plan: 1. hub-kill\n", filepath.Join(dir, "mix-single-seed-7"), "-run '^mix$' -on single -seed 7 -short\n"} {
+		if said := res.String(); !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+}
+
+func TestANightIsOfMixes(t *testing.T) {
+	some := []*scenario{named(t, "flushall", single), named(t, "mix", single)}
+	if got := mixesOf(some); len(got) != 1 || got[0].name != "mix" || len(some) != 2 || some[0].name != "flushall" {
+		t.Errorf("of %v the mixes are %v", some, got)
+	}
+	if got := mixesOf(some[:1]); len(got) != 1 {
+		t.Errorf("without a mix it has %v", got)
 	}
 }
 

@@ -115,8 +115,11 @@ func (l *load) random(name string) *rand.Rand {
 // hub is the hub that a client turns to when it has changed so often.
 func (l *load) hub(n int) *node { return l.hubs[n%len(l.hubs)] }
 
-// hush ends the publishers and has the consumers do their work.
+// hush ends the publishers and has the consumers do their work. It is idempotent.
 func (l *load) hush() {
+	if closed(l.quiet) {
+		return
+	}
 	close(l.quiet)
 	l.publishers.Wait()
 	l.calm.Store(true)

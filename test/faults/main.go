@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,8 +44,10 @@ type options struct {
 	hub      string // binary, "" to build it
 	tags     string // to build it with
 	docs     string // file to write the table to
+	verbose  bool   // say what was done, even where nothing went wrong
 	night    time.Duration
-	broken   bool // try whether hubs that are broken on purpose fail
+	keep     string // directory for what explains failures, "" for none
+	broken   bool   // try whether hubs that are broken on purpose fail
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -65,7 +68,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.hub, "hub", "", "hub `binary` (default: built from this module)")
 	flags.StringVar(&o.tags, "tags", "", "build `tags` of the hub, such as those that break it on purpose")
 	flags.StringVar(&o.docs, "docs", "", "`file` in which to write the table of results, as docs/faults.md")
-	flags.DurationVar(&o.night, "night", 0, "go on with further seeds for so long")
+	flags.DurationVar(&o.night, "night", 0, "go on for so long: with mixes of further seeds, and every tenth time with all")
+	flags.StringVar(&o.keep, "keep", "faults-out", "`directory` in which the history and the logs of failures are left; none when empty")
+	flags.BoolVar(&o.verbose, "v", false, "say what was done and what shows it, even where nothing went wrong")
 	flags.BoolVar(&o.broken, "broken", false, "instead, see that hubs which are broken on purpose fail the scenarios that are to notice")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -100,20 +105,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (int, err
 			return failed, err
 		}
 	}
-	until := time.Now().Add(opts.night)
-	for {
-		results := performAll(ctx, chosen(opts), opts, stdout)
+	began, ran := time.Now(), 0
+	for round := 1; ; round++ {
+		list := chosen(opts)
+		if opts.night > 0 && round%allEvery != 0 {
+			list = mixesOf(list)
+		}
+		results := performAll(ctx, list, opts, stdout)
+		ran += len(results)
 		if opts.docs != "" && ctx.Err() == nil {
 			if err := writeTable(ctx, opts.docs, results); err != nil {
 				return failed, err
 			}
 		}
 		code := worst(results)
-		if ctx.Err() != nil || code != valid || !time.Now().Before(until) {
+		if took := time.Since(began); ctx.Err() != nil || code != valid || took >= opts.night {
+			_, _ = fmt.Fprintf(stdout, "%d scenarios took %s\n", ran, took.Round(time.Second))
 			return code, ctx.Err()
 		}
 		opts.seed++
 	}
+}
+
+// allEvery is how often a night has all scenarios, and not just the mixes of them.
+const allEvery = 10
+
+// mixesOf are the mixes among scenarios, or all where there is none.
+func mixesOf(list []*scenario) []*scenario {
+	if mixes := slices.DeleteFunc(slices.Clone(list), func(s *scenario) bool { return s.draw == nil }); len(mixes) > 0 {
+		return mixes
+	}
+	return list
 }
 
 func chosen(opts options) (list []*scenario) {
@@ -150,7 +172,11 @@ func performAll(ctx context.Context, list []*scenario, opts options, stdout io.W
 		group.Go(func() error {
 			defer slots.Release(weight)
 			results[i] = perform(ctx, s, opts)
-			said <- results[i].String()
+			text := results[i].String()
+			if opts.verbose && results[i].code() == valid { // another tells it by itself
+				text += results[i].story()
+			}
+			said <- text
 			return nil
 		})
 	}

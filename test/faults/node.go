@@ -62,6 +62,7 @@ func newNode(name, bin string, env []string) (*node, error) {
 
 // start starts the hub and returns when it is ready.
 func (n *node) start(ctx context.Context) error {
+	n.logs.restart()
 	cmd := exec.Command(n.bin) //nolint:noctx // the scenario ends it
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "HUB_") {

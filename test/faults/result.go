@@ -13,6 +13,8 @@ type result struct {
 	Scenario, Topology string
 	Durability         string
 	Seed               uint64
+	Short              bool     // in the short form
+	Plan               []string // of a mix
 	Figures            history.Figures
 	Counts             map[history.Violation]int
 	Wrong              []string // promises that were broken
@@ -20,6 +22,7 @@ type result struct {
 	Effect             bool // every fault has happened
 	Settled            time.Duration
 	Took               time.Duration
+	Kept               string // directory with more about a failure, "" for none
 	Error              string // why it could not be run to its end
 }
 
@@ -51,6 +54,7 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
 	res.slow("an event waited", v.Figures.Latest, sc.latest)
 	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
+	res.Wrong = append(res.Wrong, r.complaints.all()...)
 	for _, n := range r.hubs {
 		for _, noise := range n.logs.noise() {
 			res.Wrong = append(res.Wrong, fmt.Sprintf("hub %s logged %s", n.name, noise))
@@ -99,10 +103,27 @@ func (res *result) String() string {
 				fmt.Fprintf(&b, "  %s\n", line)
 			}
 		}
-		for _, proof := range res.Proofs {
-			fmt.Fprintf(&b, "  fault: %s\n", proof)
+		b.WriteString(res.story())
+		if res.Kept != "" {
+			fmt.Fprintf(&b, "  its history, and what the hubs have logged: %s\n", res.Kept)
 		}
-		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d\n", res.Scenario, res.Topology, res.Seed)
+		short := ""
+		if res.Short {
+			short = " -short"
+		}
+		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d%s\n", res.Scenario, res.Topology, res.Seed, short)
+	}
+	return b.String()
+}
+
+// story is what was done, and what shows it.
+func (res *result) story() string {
+	var b strings.Builder
+	for _, act := range res.Plan {
+		fmt.Fprintf(&b, "  plan: %s\n", act)
+	}
+	for _, proof := range res.Proofs {
+		fmt.Fprintf(&b, "  fault: %s\n", proof)
 	}
 	return b.String()
 }

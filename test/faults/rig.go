@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,16 +17,18 @@ const hubsOfARig = 3
 // rig is what a scenario runs on, and with. One goroutine, the scenario's, uses it.
 type rig struct {
 	*stage
-	redis *topology
-	hubs  []*node
-	load  *load
-	rec   *history.Recorder
-	quick bool // the short form
+	redis      *topology
+	hubs       []*node
+	load       *load
+	rec        *history.Recorder
+	complaints *complaints
+	quick      bool    // the short form
+	haste      float64 // what is waited for takes so much of its time, of a part of a mix
 }
 
 // newRig starts Redis, the hubs and the load.
 func newRig(s *stage, sc *scenario, opts options) *rig {
-	r := &rig{stage: s, rec: history.NewRecorder(), quick: opts.short}
+	r := &rig{stage: s, rec: history.NewRecorder(), complaints: &complaints{}, quick: opts.short, haste: 1}
 	r.redis = newTopology(s, sc.topology, sc.proxied, sc.redis...)
 	env := append([]string{
 		"HUB_REDIS_URL=" + r.redis.url, "HUB_DRAIN_TIMEOUT=2s", "HUB_SHUTDOWN_TIMEOUT=8s", "HUB_LOG_FORMAT=json",
@@ -51,14 +54,17 @@ func newRig(s *stage, sc *scenario, opts options) *rig {
 // fault does something to the hubs or Redis, and notes when, and what shows that it has
 // happened: do returns it, "" for nothing.
 func (r *rig) fault(f history.Fault, do func() string) {
+	before := r.redis.attempts()
 	f.Began = r.rec.Now()
 	f.Proof = do()
 	f.Ended = r.rec.Now()
 	r.rec.Fault(f)
+	// With a second for the connections that were there.
+	r.complaints.hold("attempts to connect", r.redis.attempts()-before, f.Ended-f.Began+time.Second, hubsOfARig, attemptsPerSecond)
 }
 
 // pass lets the load go on.
-func (r *rig) pass(d time.Duration) { rest(r.ctx, d) }
+func (r *rig) pass(d time.Duration) { rest(r.ctx, time.Duration(float64(d)*r.haste)) }
 
 // heal has all hubs run and be ready.
 func (r *rig) heal() {
@@ -94,17 +100,23 @@ func (r *rig) finish(sc *scenario) (h history.History, settled time.Duration) {
 
 // perform runs a scenario once.
 func perform(ctx context.Context, sc *scenario, opts options) result {
-	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed}
+	if sc.draw != nil {
+		sc = sc.draw(opts.seed, opts.short)
+	}
+	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed, Short: opts.short, Plan: sc.plan}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, scenarioLimit)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(sc.limit, scenarioLimit))
 	defer cancel()
+	var r *rig
+	var h history.History
 	err := onStage(ctx, func(s *stage) {
-		r := newRig(s, sc, opts)
+		r = newRig(s, sc, opts)
 		r.pass(sc.warmUp())
 		sc.fault(r)
 		r.heal()
 		r.pass(2 * time.Second)
-		h, settled := r.finish(sc)
+		var settled time.Duration
+		h, settled = r.finish(sc)
 		res.judge(&h, sc, r, settled)
 	})
 	if err != nil {
@@ -114,8 +126,16 @@ func perform(ctx context.Context, sc *scenario, opts options) result {
 		res.Error = errors.Join(err, fmt.Errorf("it was ended after %s", time.Since(began).Round(time.Second))).Error()
 	}
 	res.Took = time.Since(began)
+	if r != nil && opts.keep != "" && res.code() != valid {
+		if len(h.Feeds) == 0 { // it did not come to its end
+			h = r.rec.History()
+		}
+		if err := res.keep(opts.keep, &h, r.hubs); err != nil {
+			res.Error = errors.Join(errors.New(res.Error), err).Error()
+		}
+	}
 	return res
 }
 
-// scenarioLimit bounds a scenario, whatever happens in it.
+// scenarioLimit bounds a scenario, whatever happens in it, unless that has a limit of its own.
 const scenarioLimit = 3 * time.Minute

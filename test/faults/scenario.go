@@ -23,8 +23,13 @@ type scenario struct {
 	load     loadOptions
 	bounds   history.Bounds
 	warm     time.Duration
+	limit    time.Duration // that bounds it, 0 for scenarioLimit
+	aim      aim           // what it breaks
+	unmixed  bool          // it is no part of mixes
 
 	fault func(r *rig)
+	draw  func(seed uint64, quick bool) *scenario      // the scenario itself, where the seed says what it does; nil otherwise
+	plan  []string                                     // what it has drawn
 	check func(h *history.History, v *history.Verdict) // what else is to hold, nil for nothing
 	// What the project promises of times, 0 for nothing: how long publishing may be
 	// interrupted, how long an event may wait for its first delivery, and how long one that
@@ -51,10 +56,17 @@ func everywhere() []string { return []string{single, sentinel, cluster} }
 // scenarios lists all, each on every kind of Redis that it is for, in the order of the report.
 func scenarios() []*scenario {
 	var all []*scenario
-	for _, list := range [][]*scenario{hubScenarios(), redisScenarios(), networkScenarios(), dataScenarios(), failoverScenarios(), clientScenarios()} {
-		for _, s := range list {
+	add := func(aim aim, lists ...[]*scenario) {
+		for _, s := range slices.Concat(lists...) {
+			s.aim = aim
 			all = append(all, s.each()...)
 		}
+	}
+	add(atHubs, hubScenarios())
+	add(atRedis, redisScenarios(), networkScenarios(), dataScenarios(), failoverScenarios(), idleScenarios())
+	add(atClients, clientScenarios())
+	for _, kind := range everywhere() {
+		all = append(all, mixOn(kind, all))
 	}
 	return all
 }

@@ -18,10 +18,13 @@ import (
 func clientScenarios() []*scenario {
 	return []*scenario{
 		{
-			name: "clients-stalled", what: "consumers, readers and subscribers that never read, some over connections that are half-open", shortOn: []string{single},
+			name: "clients-stalled", what: "consumers, readers and subscribers that never read, some over connections that are half-open", on: everywhere(), shortOn: []string{single},
 			settings: []string{"HUB_WRITE_TIMEOUT=3s", "HUB_PING_INTERVAL=2s", "HUB_SEND_BUFFER_BYTES=4096"}, fault: stallClients,
 		},
-		{name: "drain-2000", what: "a rolling restart with 2,000 sockets", fault: drainCrowd, settings: []string{"HUB_HANDSHAKES_PER_SECOND=0"}},
+		{
+			name: "drain-2000", what: "a rolling restart with 2,000 sockets: 400 consumers, 100 readers, 100 subscribers, and 1,400 that are quiet", on: []string{single, cluster}, alone: true,
+			fault: drainCrowd, unmixed: true, load: loadOptions{ackWait: crowdAckWait, pace: 80 * time.Millisecond}, settings: []string{"HUB_HANDSHAKES_PER_SECOND=0"},
+		},
 	}
 }
 

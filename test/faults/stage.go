@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -47,6 +48,29 @@ func onStage(ctx context.Context, work func(s *stage)) (err error) {
 	}()
 	work(s)
 	return nil
+}
+
+// together does all work at the same time, and returns when all is done. When one of it
+// cannot go on, the scenario cannot, either.
+func (s *stage) together(work ...func()) {
+	var all sync.WaitGroup
+	var stuck atomic.Bool
+	for _, do := range work {
+		all.Go(func() {
+			defer func() {
+				if r := recover(); r == errStage { //nolint:errorlint // it is the very value
+					stuck.Store(true)
+				} else if r != nil {
+					panic(r)
+				}
+			}()
+			do()
+		})
+	}
+	all.Wait()
+	if stuck.Load() {
+		panic(errStage)
+	}
 }
 
 // close runs the cleanups, the last first, as the testing package does.

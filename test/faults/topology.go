@@ -133,10 +133,13 @@ func (t *topology) master(s testing.TB, stream string) *redistest.Server {
 	return t.nodes[i]
 }
 
-// heir is the replica of a master, as it was at the start.
+// heir is the replica of a master: one of the two was that of the other at the start.
 func (t *topology) heir(master *redistest.Server) *redistest.Server {
 	if i := slices.Index(t.cluster.Nodes, master); i >= 0 {
 		return t.replicas[i]
+	}
+	if i := slices.Index(t.replicas, master); i >= 0 {
+		return t.cluster.Nodes[i]
 	}
 	return nil
 }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"eventhub/test/faults/history"
+)
+
+// keep writes what explains a result into a directory of its own below dir, and notes
+// which: what is said of it, the whole history, and what each hub has logged.
+func (res *result) keep(dir string, h *history.History, hubs []*node) error {
+	res.Kept = filepath.Join(dir, fmt.Sprintf("%s-%s-seed-%d", res.Scenario, res.Topology, res.Seed))
+	if err := os.MkdirAll(res.Kept, 0o750); err != nil {
+		return err
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("writing the history down: %w", err)
+	}
+	files := map[string][]byte{"result.txt": []byte(res.String()), "history.json": text}
+	for _, n := range hubs {
+		files["hub-"+n.name+".log"] = []byte(n.logs.text())
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(res.Kept, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
