@@ -87,11 +87,17 @@ func (l *load) start(o loadOptions) {
 		l.rec.Feed(f)
 	}
 	l.all.Go(func() { l.pull(work, "&from=oldest&ack_wait="+wait+"&max_deliveries=0", 0) })
+	for i, stream := range streams() {
+		l.publishers.Go(func() {
+			l.publish(publisher{name: "keyed-" + stream, topic: stream, first: i, keyed: true, loadOptions: o})
+		})
+		l.publishers.Go(func() { l.publish(publisher{name: "plain-" + stream, topic: stream, first: i, loadOptions: o}) })
+	}
 	for i := range 2 {
-		l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("keyed-%d", i), first: i, keyed: true, loadOptions: o}) })
-		l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("plain-%d", i), first: i, loadOptions: o}) })
 		if !o.bare {
-			l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("cast-%d", i), first: i, channel: true, loadOptions: o}) })
+			l.publishers.Go(func() {
+				l.publish(publisher{name: fmt.Sprintf("cast-%d", i), topic: channel, first: i, channel: true, loadOptions: o})
+			})
 		}
 	}
 }

@@ -19,14 +19,15 @@ import (
 // within 3 s; one that stands still gives none.
 const publishLimit = 6 * time.Second
 
-// publisher publishes one value after another, to the streams in turn or to the channel.
-// With idempotency keys it repeats what may have been lost until it is confirmed, without
-// only what was certainly refused.
+// publisher publishes one value after another to one stream or channel, so that one which
+// hangs holds up nothing else. With idempotency keys it repeats what may have been lost
+// until it is confirmed, without only what was certainly refused.
 type publisher struct {
 	name    string
+	topic   string
 	first   int // hub
 	keyed   bool
-	channel bool
+	channel bool // the topic is one
 	loadOptions
 }
 
@@ -40,20 +41,16 @@ func (l *load) publish(p publisher) {
 			return
 		case <-time.After(p.pace/2 + time.Duration(random.Int64N(int64(p.pace)))):
 		}
-		topic := channel
-		if !p.channel {
-			topic = streams()[random.IntN(len(streams()))]
-		}
-		p.one(l, client, &at, topic, fmt.Sprintf("%s-%d", p.name, n), false)
+		p.one(l, client, &at, fmt.Sprintf("%s-%d", p.name, n), false)
 	}
 }
 
 // one publishes a value, repeatedly if need be and allowed. It returns whether it was
 // confirmed.
-func (p publisher) one(l *load, client *http.Client, at *int, topic, value string, final bool) bool {
+func (p publisher) one(l *load, client *http.Client, at *int, value string, final bool) bool {
 	data := eventData(value)
 	record := history.Publish{
-		Topic: topic, Channel: p.channel, Value: value, Digest: digestOf(data), Publisher: p.name,
+		Topic: p.topic, Channel: p.channel, Value: value, Digest: digestOf(data), Publisher: p.name,
 		Replicated: p.durability == string(hub.Replicated), Final: final,
 	}
 	body := []byte(fmt.Sprintf(`{"data":%s}`, data))
@@ -61,9 +58,9 @@ func (p publisher) one(l *load, client *http.Client, at *int, topic, value strin
 		record.Key = value
 		body = []byte(fmt.Sprintf(`{"idempotency_key":%q,"data":%s}`, value, data))
 	}
-	path := "/v1/streams/" + topic + "/events"
+	path := "/v1/streams/" + p.topic + "/events"
 	if p.channel {
-		path = "/v1/broadcast/" + topic
+		path = "/v1/broadcast/" + p.topic
 	} else if p.durability != "" {
 		path += "?durability=" + p.durability
 	}
@@ -151,12 +148,12 @@ func (l *load) finish(ctx context.Context, o loadOptions) error {
 		topics[channel] = true
 	}
 	for topic, isChannel := range topics {
-		p := publisher{name: "final", channel: isChannel, keyed: !isChannel, loadOptions: o}
+		p := publisher{name: "final", topic: topic, channel: isChannel, keyed: !isChannel, loadOptions: o}
 		for n := range l.hubs { // by each hub
 			at, value := n, fmt.Sprintf("final-%s-%d", topic, n)
 			l.expect(value)
 			deadline := time.Now().Add(30 * time.Second)
-			for try := 0; !p.one(l, client, &at, topic, value, true); try++ {
+			for try := 0; !p.one(l, client, &at, value, true); try++ {
 				if ctx.Err() != nil || time.Now().After(deadline) {
 					return fmt.Errorf("nothing can be published to %s any more", topic)
 				}

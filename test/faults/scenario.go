@@ -42,7 +42,7 @@ const slack = 6 * time.Second
 // ackWait is that of the sinks, unless a scenario says so.
 const ackWait = 3 * time.Second
 
-// pace is that of each of the four publishers of events, and of the two of messages.
+// pace is that of each of the six publishers of events, and of the two of messages.
 const pace = 40 * time.Millisecond
 
 // everywhere is all kinds of Redis.
