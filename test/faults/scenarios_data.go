@@ -31,7 +31,7 @@ func flushAll(r *rig) {
 }
 
 func deleteLog(r *rig) {
-	r.fault(history.Fault{Name: "DEL", Wipes: true}, func() string {
+	r.fault(history.Fault{Name: "DEL", Wipes: true, Topics: streams()[:1]}, func() string {
 		if n, err := r.redis.db.Del(r.ctx, logKey(streams()[0])).Result(); err != nil || n != 1 {
 			return ""
 		}
@@ -42,7 +42,7 @@ func deleteLog(r *rig) {
 
 func destroyGroup(r *rig) {
 	for range 3 {
-		r.fault(history.Fault{Name: "XGROUP DESTROY", Resets: true}, func() string {
+		r.fault(history.Fault{Name: "XGROUP DESTROY", Resets: true, Topics: streams()[:1], Sinks: []string{work}}, func() string {
 			if n, err := r.redis.db.XGroupDestroy(r.ctx, logKey(streams()[0]), work).Result(); err != nil || n != 1 {
 				return ""
 			}

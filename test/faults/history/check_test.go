@@ -34,6 +34,18 @@ func TestEachMutationIsFoundAndOnlyThat(t *testing.T) {
 	}
 }
 
+func TestADestroyedGroupIsForgivenWhereItWas(t *testing.T) {
+	for _, f := range []history.Fault{{}, {Sinks: []string{work}}, {Topics: []string{"a"}}, {Sinks: []string{work}, Topics: []string{"a"}}} {
+		for seed := range uint64(50) {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			w.destroy(w.some("a"), f)
+			if v := history.Check(&w.History, history.Bounds{}); len(v.Counts) > 0 {
+				t.Fatalf("seed %d: a redelivery after %+v is said to be wrong:\n%s", seed, f, v)
+			}
+		}
+	}
+}
+
 func TestMutationsFindEveryViolation(t *testing.T) {
 	found := map[history.Violation]bool{}
 	for _, m := range mutations() {

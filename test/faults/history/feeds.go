@@ -12,7 +12,7 @@ func (c *checker) checkReader(f *Feed) {
 	seen := map[place]bool{}
 	last := map[string]Delivery{}
 	for _, d := range c.byFeed[f.Name] {
-		if before, ok := last[d.Topic]; ok && d.ID.Compare(before.ID) <= 0 && !c.shaken(before.At, d.At) {
+		if before, ok := last[d.Topic]; ok && d.ID.Compare(before.ID) <= 0 && !c.rewritten(d.Topic, before.At, d.At) {
 			c.find(Order, "%s got %s of %s after %s", f.Name, d.ID, d.Topic, before.ID)
 		}
 		last[d.Topic] = d
@@ -33,7 +33,7 @@ func (c *checker) checkReader(f *Feed) {
 		case seen[at]:
 		case c.covered(f.Name, at, v.attempts[0].Began):
 			c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
-		case !kept && !p.Replicated && c.forfeit(p.Ended):
+		case !kept && !p.Replicated && c.forfeit(p.Topic, p.Ended):
 			c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
 		default:
 			c.find(Hole, "%s did not get %s of %s (%q, confirmed at %s, in the stream: %v)", f.Name, at.id, at.topic, v.name, p.Ended, kept)

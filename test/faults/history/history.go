@@ -117,14 +117,19 @@ type Fault struct {
 	Began, Ended time.Duration
 	Proof        string // what shows that it happened, "" when nothing does
 
-	// Wipes: Redis forgot streams, or all, from before.
+	// Wipes: Redis forgot streams from before, and all that sinks had done with them.
 	Wipes bool
-	// Resets: it forgot what a group had done, and no event.
+	// Resets: it forgot what the groups of sinks had done, and no event.
 	Resets bool
 	// Forfeits: Redis may have forgotten what it confirmed from Lag before Began until
 	// Ended, unless a replica had it.
 	Forfeits bool
 	Lag      time.Duration
+
+	// Topics are the streams of which Redis may have forgotten something, and Sinks those
+	// whose groups it forgot when it Resets. None: all.
+	Topics []string
+	Sinks  []string
 }
 
 // Entry is what a stream holds at the end.

@@ -129,6 +129,14 @@ func mutations() []mutation {
 			w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Began: p.Ended, Ended: p.Ended})
 			w.Feeds = slices.DeleteFunc(w.Feeds, func(f history.Feed) bool { return f.Name == book }) // which would miss it, too
 		}},
+		{"a wipe tells of what it took", history.Announced, func(w *world) { w.wipe(w.some("a"), nil) }},
+		{"a wipe tells of what it took of its stream", history.Announced, func(w *world) { w.wipe(w.some("a"), []string{"a"}) }},
+		{"a wipe of another stream takes an event", history.Lost, func(w *world) { w.wipe(w.some("a"), []string{"b"}) }},
+		{"a failover of another stream's master takes an event", history.Lost, func(w *world) {
+			p := w.some("a")
+			w.vanish(p)
+			w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Topics: []string{"b"}, Began: p.Ended, Ended: p.Ended})
+		}},
 		{"an event comes that nobody published", history.Phantom, func(w *world) {
 			d := *w.last(book, w.some("a"))
 			d.Value = "nothing"
@@ -156,6 +164,12 @@ func mutations() []mutation {
 			d.Conn = w.open(work)
 			w.again(d, d.Attempt+1, w.tick(0))
 			w.Ended = w.tick(0)
+		}},
+		{"what was acked comes again when another sink's group is gone", history.AfterAck, func(w *world) {
+			w.destroy(w.some("a"), history.Fault{Sinks: []string{line}})
+		}},
+		{"what was acked comes again when the group is gone from another stream", history.AfterAck, func(w *world) {
+			w.destroy(w.some("a"), history.Fault{Sinks: []string{work}, Topics: []string{"b"}})
 		}},
 		{"what was acked comes again to who acked it", history.AfterAck, func(w *world) {
 			p := w.some("a")
@@ -245,6 +259,26 @@ func (w *world) final(value string) bool {
 func (w *world) acked(sink string, p *history.Publish) time.Duration {
 	i := slices.IndexFunc(w.Acks, func(a history.Ack) bool { return w.Conns[a.Conn].Feed == sink && a.ID == p.ID && a.Done })
 	return w.Acks[i].Confirmed
+}
+
+// wipe takes an event from a sink, which is told that the stream was reset, by a fault of
+// some streams.
+func (w *world) wipe(p *history.Publish, topics []string) {
+	w.forget(work, p)
+	w.Faults = append(w.Faults, history.Fault{Name: "DEL", Proof: "yes", Wipes: true, Topics: topics, Began: p.Ended, Ended: p.Ended + 1})
+	w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: p.Topic, Reason: hub.GapReset})
+}
+
+// destroy has an event that was acked come again, to a new connection, after a fault by
+// which groups were forgotten.
+func (w *world) destroy(p *history.Publish, f history.Fault) {
+	f.Name, f.Proof, f.Resets = "XGROUP DESTROY", "yes", true
+	f.Began, f.Ended = w.tick(0), w.tick(0)
+	w.Faults = append(w.Faults, f)
+	d := *w.last(work, p)
+	d.Conn = w.open(work)
+	w.again(d, d.Attempt+1, w.tick(0))
+	w.Ended = w.tick(0)
 }
 
 // vanish removes an event from everywhere: nobody has had it.

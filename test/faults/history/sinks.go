@@ -57,7 +57,7 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	case mayBe:
 	case c.covered(f.Name, at, v.attempts[0].Began):
 		c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
-	case !kept && !replicated && c.forfeit(published), !kept && !confirmed:
+	case !kept && !replicated && c.forfeit(at.topic, published), !kept && !confirmed:
 		c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
 	default:
 		c.find(Lost, "%s: %s of %s (%q, confirmed at %s, in the stream: %v, delivered %d times) was never acked, and nobody told of it",
@@ -74,7 +74,7 @@ func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 		for _, before := range seen[:i] {
 			later := s.Conn == before.Conn || c.Conns[s.Conn].Opened >= before.At
 			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && (f.Strict || c.Conns[before.Conn].Drained)
-			if later && !grown && !c.shaken(before.At, s.At) {
+			if later && !grown && !c.shaken(f.Name, at.topic, before.At, s.At) {
 				c.find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
 					f.Name, at.id, at.topic, before.At, before.Attempt, before.Conn, s.At, s.Attempt, s.Conn)
 				return
@@ -98,7 +98,7 @@ func (c *checker) checkSettled(f *Feed, at place, seen []Delivery) {
 	}
 	late := map[int]int{}
 	for _, s := range seen {
-		if s.At <= ack.Confirmed || c.reset(ack.Sent, s.At) || c.forfeit(ack.Confirmed) || c.forfeit(ack.Sent) {
+		if s.At <= ack.Confirmed || c.reset(f.Name, at.topic, ack.Sent, s.At) || c.forfeit(at.topic, ack.Confirmed) || c.forfeit(at.topic, ack.Sent) {
 			continue
 		}
 		late[s.Conn]++
@@ -130,7 +130,7 @@ func (c *checker) checkStrict(f *Feed) {
 	})
 	for i := 1; i < len(firsts); i++ {
 		older, younger := firsts[i-1], firsts[i]
-		if older.topic == younger.topic && older.order > younger.order && !c.shaken(younger.at, older.at) {
+		if older.topic == younger.topic && older.order > younger.order && !c.shaken(f.Name, older.topic, younger.at, older.at) {
 			c.find(Order, "%s: %s of %s came at %s, after the younger %s at %s", f.Name, older.id, older.topic, older.at, younger.id, younger.at)
 		}
 	}
