@@ -48,9 +48,7 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 			res.Wrong = append(res.Wrong, fmt.Sprint(v.Counts))
 		}
 	}
-	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
-	res.slow("an event waited", v.Figures.Latest, sc.latest)
-	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
+	res.judgeTimes(sc)
 	for _, n := range r.hubs {
 		for _, noise := range n.logs.noise() {
 			res.Wrong = append(res.Wrong, fmt.Sprintf("hub %s logged %s", n.name, noise))
@@ -58,8 +56,17 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 	}
 }
 
-// slow complains of what took far longer than promised.
-func (res *result) slow(what string, measured, promised time.Duration) {
+// judgeTimes holds what was measured against what is promised.
+func (res *result) judgeTimes(sc *scenario) {
+	f, slack := res.Figures, sc.slack()
+	res.slow("publishing stood still", f.Outage, sc.outage, slack)
+	res.slow("an event waited", f.Latest, sc.latest, slack)
+	res.slow("after the fault no event came", f.Recovery, sc.recovery, slack)
+	res.slow("what a killed hub had given away was not seen again", f.Redelivered, sc.redelivered, slack)
+}
+
+// slow complains of what took longer than promised by more than slack.
+func (res *result) slow(what string, measured, promised, slack time.Duration) {
 	if promised > 0 && measured > promised+slack {
 		res.Wrong = append(res.Wrong, fmt.Sprintf("%s for %s, %s are promised", what, measured.Round(time.Millisecond), promised))
 	}
@@ -90,17 +97,21 @@ func (res *result) String() string {
 	var b strings.Builder
 	word := map[int]string{valid: "valid", violated: "VIOLATED", noEffect: "NO EFFECT", failed: "FAILED"}[res.code()]
 	f := res.Figures
-	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again; outage %s, latest %s, recovery %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
+	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again; outage %s, latest %s, recovery %s, redelivered %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
 		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again,
-		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
+		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), f.Redelivered.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
+	said := map[string]bool{}
+	for _, proof := range res.Proofs {
+		if !said[proof] { // a scenario may do the same again and again
+			fmt.Fprintf(&b, "  fault: %s\n", proof)
+		}
+		said[proof] = true
+	}
 	if res.code() != valid {
 		for _, line := range append(append([]string{}, res.Wrong...), res.Error) {
 			if line != "" {
 				fmt.Fprintf(&b, "  %s\n", line)
 			}
-		}
-		for _, proof := range res.Proofs {
-			fmt.Fprintf(&b, "  fault: %s\n", proof)
 		}
 		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d\n", res.Scenario, res.Topology, res.Seed)
 	}

@@ -13,7 +13,7 @@ func hubScenarios() []*scenario {
 	list := []*scenario{
 		{
 			name: "hub-kill", what: "kill -9 of one hub after another, each started again", on: everywhere(), shortOn: []string{single, cluster},
-			fault: killHubs, latest: ackWait + 2*time.Second,
+			fault: killHubs, latest: ackWait + 2*time.Second, redelivered: ackWait + 2*time.Second,
 		},
 		{name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", on: everywhere(), shortOn: []string{single}, fault: rollHubs},
 	}
@@ -50,7 +50,7 @@ func killHubs(r *rig) {
 
 // killHub kills a hub, and starts it again after a while.
 func killHub(r *rig, n *node, gone time.Duration) {
-	r.fault(history.Fault{Name: "kill -9 of hub " + n.name}, func() string {
+	r.fault(history.Fault{Name: "kill -9 of hub " + n.name, Hub: n.name, Kills: true}, func() string {
 		how := n.kill()
 		if !strings.Contains(how, "killed") {
 			return ""

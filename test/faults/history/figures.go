@@ -16,10 +16,14 @@ type Figures struct {
 	Outage   time.Duration            // the longest of any stream
 	Latest   time.Duration            // the longest that an event waited for its first delivery to a sink
 	Recovery time.Duration            // from the end of the last fault until an event published since had been delivered; -1: never
+
+	// Redelivered is the longest that an event which a killed hub's connection held waited,
+	// from the end of that connection, until it came again or was settled.
+	Redelivered time.Duration
 }
 
 func figures(c *checker) Figures {
-	f := Figures{Recovery: -1, Outages: outages(c.Publishes)}
+	f := Figures{Recovery: -1, Outages: outages(c.Publishes), Redelivered: c.redelivered()}
 	for _, d := range f.Outages {
 		f.Outage = max(f.Outage, d)
 	}

@@ -126,6 +126,11 @@ type Fault struct {
 	Forfeits bool
 	Lag      time.Duration
 
+	// Hub is the one that this was done to, "" for more or none. Kills: it was gone at once,
+	// and its connections with it.
+	Hub   string
+	Kills bool
+
 	// Topics are the streams of which Redis may have forgotten something, and Sinks those
 	// whose groups it forgot when it Resets. None: all.
 	Topics []string
