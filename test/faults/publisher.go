@@ -19,6 +19,10 @@ import (
 // within 3 s; one that stands still gives none.
 const publishLimit = 6 * time.Second
 
+// publishPause is what it waits before it repeats one: a service that has events to get rid
+// of does not wait long, and how long it was refused shows to so much.
+const publishPause = 75 * time.Millisecond
+
 // publisher publishes one value after another to one stream or channel, so that one which
 // hangs holds up nothing else. With idempotency keys it repeats what may have been lost
 // until it is confirmed, without only what was certainly refused.
@@ -78,11 +82,11 @@ func (p publisher) one(l *load, client *http.Client, at *int, value string, fina
 		}
 		*at++
 		select {
-		case <-time.After(min(50*time.Millisecond<<min(try, 4), 500*time.Millisecond)):
+		case <-time.After(publishPause):
 		case <-l.ctx.Done():
 			return false
 		}
-		if closed(l.quiet) && try > 20 && !final {
+		if closed(l.quiet) && try > 100 && !final {
 			return false
 		}
 	}
