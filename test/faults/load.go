@@ -52,6 +52,7 @@ type loadOptions struct {
 	durability string        // of the publishers, "" for the server's
 	pace       time.Duration // of each publisher of events, on average
 	ackWait    time.Duration // of the sinks
+	hold       time.Duration // how long consumers work on an event before they ack it: more is under way when something breaks
 	bare       bool          // without broadcasts and readers, where only sinks are looked at
 }
 
@@ -64,9 +65,9 @@ func newLoad(ctx context.Context, rec *history.Recorder, hubs []*node, seed uint
 // start starts all clients, those who receive first.
 func (l *load) start(o loadOptions) {
 	wait := o.ackWait.String()
-	l.sink(work, streams(), "&max_deliveries=0&ack_wait="+wait)
-	l.sink(line, streams()[:1], "&max_deliveries=0&order=strict&ack_wait="+wait)
-	l.sink(poison, streams(), "&max_deliveries=3&ack_wait="+wait)
+	l.sink(o, work, streams(), "&max_deliveries=0&ack_wait="+wait)
+	l.sink(o, line, streams()[:1], "&max_deliveries=0&order=strict&ack_wait="+wait)
+	l.sink(o, poison, streams(), "&max_deliveries=3&ack_wait="+wait)
 	feeds := []history.Feed{
 		{Kind: history.Sink, Name: work, Topics: streams()},
 		{Kind: history.Sink, Name: line, Topics: streams()[:1], Strict: true},
@@ -103,10 +104,10 @@ func (l *load) start(o loadOptions) {
 }
 
 // sink starts the consumers of a sink, one on each hub.
-func (l *load) sink(sink string, streams []string, settings string) {
+func (l *load) sink(o loadOptions, sink string, streams []string, settings string) {
 	for i := range l.hubs {
 		c := &consumer{
-			load: l, sink: sink, first: i, patient: i == 1, random: l.random(sink + strconv.Itoa(i)),
+			load: l, sink: sink, first: i, patient: i == 1, hold: o.hold, random: l.random(sink + strconv.Itoa(i)),
 			path: "/v1/sinks/" + sink + "/ws?from=oldest&stream=" + strings.Join(streams, "&stream=") + settings,
 		}
 		l.all.Go(c.run)

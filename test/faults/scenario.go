@@ -57,6 +57,10 @@ const ackWait = 3 * time.Second
 // pace is that of each of the six publishers of events, and of the two of messages.
 const pace = 40 * time.Millisecond
 
+// holding is how long consumers work on an event where what they have under way is what
+// may be lost.
+const holding = 500 * time.Millisecond
+
 // everywhere is all kinds of Redis.
 func everywhere() []string { return []string{single, sentinel, cluster} }
 

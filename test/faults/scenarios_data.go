@@ -14,7 +14,7 @@ func dataScenarios() []*scenario {
 	return []*scenario{
 		{name: "flushall", what: "FLUSHALL", shortOn: []string{single}, fault: flushAll},
 		{name: "del-stream", what: "DEL of a stream's log", fault: deleteLog},
-		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", shortOn: []string{single}, on: []string{single, cluster}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", shortOn: []string{single}, on: []string{single, cluster}, load: loadOptions{hold: holding}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
 		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", on: []string{single, cluster}, shortOn: []string{single}, alone: true, fault: fillMemory, check: checkFull},
 	}
 }

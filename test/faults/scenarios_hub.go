@@ -18,7 +18,7 @@ func hubScenarios() []*scenario {
 		{name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", on: everywhere(), shortOn: []string{single}, fault: rollHubs},
 	}
 	list = append(list, &scenario{
-		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second},
+		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second, hold: holding},
 		fault: func(r *rig) { killHub(r, r.hubs[0], 7*time.Second) }, latest: 7 * time.Second, broken: map[string]history.Violation{"fault_delete_consumer": history.Lost},
 	})
 	for _, pause := range []time.Duration{3 * time.Second, 3 * ackWait} {

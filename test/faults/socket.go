@@ -29,9 +29,10 @@ type socket struct {
 	conn  *websocket.Conn
 	id    int // in the history
 	role  history.Kind
-	watch sync.WaitGroup // who pings
-	stop  context.CancelFunc
-	final atomic.Bool // something from the end has come
+	watch sync.WaitGroup // who pings, and who reads for frames
+	open  context.Context
+	stop  context.CancelFunc // of open
+	final atomic.Bool        // something from the end has come
 }
 
 // connect opens a socket and waits until it is ready.
@@ -57,10 +58,9 @@ func (l *load) connect(feed string, role history.Kind, at *node, path string, pa
 		return nil, err
 	}
 	s := &socket{load: l, conn: conn, id: l.rec.Open(feed, at.name), role: role}
-	pinging, stop := context.WithCancel(l.ctx)
-	s.stop = stop
+	s.open, s.stop = context.WithCancel(l.ctx)
 	if !patient {
-		s.watch.Go(func() { s.ping(pinging) })
+		s.watch.Go(s.ping)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,9 +69,9 @@ func (l *load) connect(feed string, role history.Kind, at *node, path string, pa
 }
 
 // ping ends the connection when nobody answers.
-func (s *socket) ping(ctx context.Context) {
-	for rest(ctx, pingEvery) {
-		waiting, cancel := context.WithTimeout(ctx, pongLimit)
+func (s *socket) ping() {
+	for rest(s.open, pingEvery) {
+		waiting, cancel := context.WithTimeout(s.open, pongLimit)
 		err := s.conn.Ping(waiting)
 		cancel()
 		if err != nil {
@@ -81,7 +81,7 @@ func (s *socket) ping(ctx context.Context) {
 	}
 }
 
-// close ends the socket, if it has not ended, and waits for who pings.
+// close ends the socket, if it has not ended, and waits for its goroutines.
 func (s *socket) close() {
 	s.load.mu.Lock()
 	delete(s.load.sockets, s)
@@ -132,6 +132,33 @@ func (s *socket) next() (f frame, events []event, err error) {
 		}
 	}
 	return f, events, nil
+}
+
+// received is a frame, with its events.
+type received struct {
+	frame
+	events []event
+}
+
+// frames reads frames, for who has more to do than that. The channel is closed with the
+// socket, or when it can be read no more.
+func (s *socket) frames() <-chan received {
+	frames := make(chan received)
+	s.watch.Go(func() {
+		defer close(frames)
+		for {
+			f, events, err := s.next()
+			if err != nil {
+				return
+			}
+			select {
+			case frames <- received{f, events}:
+			case <-s.open.Done():
+				return
+			}
+		}
+	})
+	return frames
 }
 
 // came notes events.
