@@ -20,6 +20,7 @@ const (
 	work   = "work"   // a sink of all streams, whose consumers nack, forget, and crash; one pulls
 	line   = "line"   // a strict sink of one stream
 	poison = "poison" // a sink that gives an event up after 3 deliveries, and refuses some for ever
+	part   = "part"   // a sink that wants the european events only
 	cast   = "cast"   // the subscribers of a channel
 )
 
@@ -68,10 +69,12 @@ func (l *load) start(o loadOptions) {
 	l.sink(o, work, streams(), "&max_deliveries=0&ack_wait="+wait)
 	l.sink(o, line, streams()[:1], "&max_deliveries=0&order=strict&ack_wait="+wait)
 	l.sink(o, poison, streams(), "&max_deliveries=3&ack_wait="+wait)
+	l.sink(o, part, streams(), "&max_deliveries=0&topic=eu.**&ack_wait="+wait)
 	feeds := []history.Feed{
 		{Kind: history.Sink, Name: work, Topics: streams()},
 		{Kind: history.Sink, Name: line, Topics: streams()[:1], Strict: true},
 		{Kind: history.Sink, Name: poison, Topics: streams()},
+		{Kind: history.Sink, Name: part, Topics: streams(), Labels: european()},
 	}
 	if !o.bare {
 		feeds = append(feeds, history.Feed{Kind: history.Broadcast, Name: cast, Topics: []string{channel}})
@@ -81,8 +84,10 @@ func (l *load) start(o loadOptions) {
 		for i := range 2 {
 			name := fmt.Sprintf("reader-%d", i)
 			feeds = append(feeds, history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
-			l.all.Go(func() { l.read(name, i) })
+			l.all.Go(func() { l.read(name, "", i) })
 		}
+		feeds = append(feeds, history.Feed{Kind: history.Reader, Name: "reader-eu", Topics: streams(), Labels: european()})
+		l.all.Go(func() { l.read("reader-eu", "&type=eu.*", 2) })
 	}
 	for _, f := range feeds {
 		l.rec.Feed(f)
@@ -91,6 +96,11 @@ func (l *load) start(o loadOptions) {
 	for i, stream := range streams() {
 		l.publishers.Go(func() {
 			l.publish(publisher{name: "keyed-" + stream, topic: stream, first: i, keyed: true, loadOptions: o})
+		})
+		arrays := o
+		arrays.pace *= 6
+		l.publishers.Go(func() {
+			l.publish(publisher{name: "array-" + stream, topic: stream, first: i, keyed: true, array: 3, loadOptions: arrays})
 		})
 		l.publishers.Go(func() { l.publish(publisher{name: "plain-" + stream, topic: stream, first: i, loadOptions: o}) })
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"eventhub/internal/hub"
@@ -32,6 +33,7 @@ type publisher struct {
 	first   int // hub
 	keyed   bool
 	channel bool // the topic is one
+	array   int  // events of a request; 0: one, and no array
 	loadOptions
 }
 
@@ -45,23 +47,49 @@ func (l *load) publish(p publisher) {
 			return
 		case <-time.After(p.pace/2 + time.Duration(random.Int64N(int64(p.pace)))):
 		}
-		p.one(l, client, &at, fmt.Sprintf("%s-%d", p.name, n), false)
+		values := make([]string, max(p.array, 1))
+		for i := range values {
+			values[i] = fmt.Sprintf("%s-%d", p.name, n*len(values)+i)
+		}
+		records, body := p.compose(values, false)
+		p.try(l, client, &at, records, body)
 	}
 }
 
 // one publishes a value, repeatedly if need be and allowed. It returns whether it was
 // confirmed.
 func (p publisher) one(l *load, client *http.Client, at *int, value string, final bool) bool {
-	data := eventData(value)
-	record := history.Publish{
-		Topic: p.topic, Channel: p.channel, Value: value, Digest: digestOf(data), Publisher: p.name,
-		Replicated: p.durability == string(hub.Replicated), Final: final,
+	records, body := p.compose([]string{value}, final)
+	return p.try(l, client, at, records, body)
+}
+
+// compose makes what one request publishes: an array where that is several values.
+func (p publisher) compose(values []string, final bool) (records []history.Publish, body []byte) {
+	events := make([][]byte, len(values))
+	for i, value := range values {
+		data, label := eventData(value), labelOf(value)
+		record := history.Publish{
+			Topic: p.topic, Channel: p.channel, Value: value, Label: label, Digest: digestOf(data), Publisher: p.name,
+			Replicated: p.durability == string(hub.Replicated), Final: final,
+		}
+		key := ""
+		if p.keyed {
+			record.Key, key = value, fmt.Sprintf(`"idempotency_key":%q,`, value)
+		}
+		if len(values) > 1 {
+			record.Batch = values[0]
+		}
+		records = append(records, record)
+		events[i] = fmt.Appendf(nil, `{%s"topic":%q,"type":%q,"data":%s}`, key, label, label, data)
 	}
-	body := []byte(fmt.Sprintf(`{"data":%s}`, data))
-	if p.keyed {
-		record.Key = value
-		body = []byte(fmt.Sprintf(`{"idempotency_key":%q,"data":%s}`, value, data))
+	if len(values) == 1 {
+		return records, events[0]
 	}
+	return records, slices.Concat([]byte("["), bytes.Join(events, []byte(",")), []byte("]"))
+}
+
+// try sends a request, and again if need be and allowed.
+func (p publisher) try(l *load, client *http.Client, at *int, records []history.Publish, body []byte) bool {
 	path := "/v1/streams/" + p.topic + "/events"
 	if p.channel {
 		path = "/v1/broadcast/" + p.topic
@@ -70,14 +98,20 @@ func (p publisher) one(l *load, client *http.Client, at *int, value string, fina
 	}
 	for try := 0; ; try++ {
 		node := l.hub(*at)
-		record.Hub, record.Began = node.name, l.rec.Now()
-		record.Outcome, record.ID = post(l.ctx, client, "http://"+node.addr+path, body)
-		record.Ended = l.rec.Now()
-		l.rec.Publish(record)
+		began := l.rec.Now()
+		outcome, ids := post(l.ctx, client, "http://"+node.addr+path, body, len(records))
+		ended := l.rec.Now()
+		for i, record := range records {
+			record.Hub, record.Began, record.Ended, record.Outcome = node.name, began, ended, outcome
+			if len(ids) > 0 {
+				record.ID = ids[i]
+			}
+			l.rec.Publish(record)
+		}
 		switch {
-		case record.Outcome == history.OK:
+		case outcome == history.OK:
 			return true
-		case l.ctx.Err() != nil, record.Outcome == history.Unknown && !p.keyed:
+		case l.ctx.Err() != nil, outcome == history.Unknown && !p.keyed:
 			return false
 		}
 		*at++
@@ -86,7 +120,7 @@ func (p publisher) one(l *load, client *http.Client, at *int, value string, fina
 		case <-l.ctx.Done():
 			return false
 		}
-		if closed(l.quiet) && try > 100 && !final {
+		if closed(l.quiet) && try > 100 && !records[0].Final {
 			return false
 		}
 	}
@@ -101,43 +135,60 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// post sends one event and says what became of it.
-func post(ctx context.Context, client *http.Client, url string, body []byte) (history.Outcome, hub.ID) {
+// post sends a request of so many events and says what became of it. The ids are those
+// of a stream's events that are confirmed.
+func post(ctx context.Context, client *http.Client, url string, body []byte, n int) (history.Outcome, []hub.ID) {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return history.Failed, hub.ID{}
+		return history.Failed, nil
 	}
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := client.Do(request)
 	if err != nil {
 		var network *net.OpError
 		if errors.As(err, &network) && network.Op == "dial" {
-			return history.Failed, hub.ID{}
+			return history.Failed, nil
 		}
-		return history.Unknown, hub.ID{}
+		return history.Unknown, nil
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return history.Unknown, hub.ID{}
+		return history.Unknown, nil
 	}
-	var said struct{ ID, Code string }
+	return judgeAnswer(answer.StatusCode, text, n)
+}
+
+func judgeAnswer(status int, text []byte, n int) (history.Outcome, []hub.ID) {
+	var said struct {
+		ID, Code string
+		IDs      []string
+	}
 	_ = json.Unmarshal(text, &said)
 	switch {
-	case answer.StatusCode == http.StatusAccepted:
-		return history.OK, hub.ID{}
-	case answer.StatusCode == http.StatusCreated, answer.StatusCode == http.StatusOK:
-		id, err := hub.ParseID(said.ID)
-		if err != nil {
-			return history.Unknown, hub.ID{}
+	case status == http.StatusAccepted:
+		return history.OK, nil
+	case status == http.StatusCreated, status == http.StatusOK:
+		if said.ID != "" {
+			said.IDs = []string{said.ID}
 		}
-		return history.OK, id
-	case said.Code == string(hub.CodeUnconfirmed), said.Code == "", answer.StatusCode == http.StatusInternalServerError:
-		return history.Unknown, hub.ID{}
+		ids := make([]hub.ID, len(said.IDs))
+		for i, id := range said.IDs {
+			var err error
+			if ids[i], err = hub.ParseID(id); err != nil {
+				return history.Unknown, nil
+			}
+		}
+		if len(ids) != n {
+			return history.Unknown, nil
+		}
+		return history.OK, ids
+	case said.Code == string(hub.CodeUnconfirmed), said.Code == "", status == http.StatusInternalServerError:
+		return history.Unknown, nil
 	}
-	return history.Failed, hub.ID{}
+	return history.Failed, nil
 }
 
 // finish publishes the last events, by which those who receive show that they do.
@@ -154,14 +205,14 @@ func (l *load) finish(ctx context.Context, o loadOptions) error {
 	for topic, isChannel := range topics {
 		p := publisher{name: "final", topic: topic, channel: isChannel, keyed: !isChannel, loadOptions: o}
 		for n := range l.hubs { // by each hub
-			at, value := n, fmt.Sprintf("final-%s-%d", topic, n)
+			at, value := n, fmt.Sprintf(finalPrefix+"%s-%d", topic, n)
 			l.expect(value)
 			deadline := time.Now().Add(30 * time.Second)
 			for try := 0; !p.one(l, client, &at, value, true); try++ {
 				if ctx.Err() != nil || time.Now().After(deadline) {
 					return fmt.Errorf("nothing can be published to %s any more", topic)
 				}
-				value = fmt.Sprintf("final-%s-%d-%d", topic, n, try)
+				value = fmt.Sprintf(finalPrefix+"%s-%d-%d", topic, n, try)
 				l.expect(value)
 			}
 		}

@@ -165,7 +165,7 @@ func (s *socket) frames() <-chan received {
 func (s *socket) came(events []event) {
 	s.load.rec.Deliver(deliveries(s.id, events))
 	for i := range events {
-		if strings.HasPrefix(valueOf(events[i].Data), "final-") {
+		if strings.HasPrefix(valueOf(events[i].Data), finalPrefix) {
 			s.final.Store(true)
 		}
 	}

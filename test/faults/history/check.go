@@ -33,6 +33,8 @@ func Check(h *History, bounds Bounds) *Verdict {
 	c := &checker{History: h, Bounds: bounds.orDefault(), Verdict: Verdict{Counts: map[Violation]int{}}}
 	c.index()
 	c.checkValues()
+	c.checkBatches()
+	c.checkFilters()
 	for i := range h.Feeds {
 		f := &h.Feeds[i]
 		switch f.Kind {

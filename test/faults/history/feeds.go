@@ -24,7 +24,7 @@ func (c *checker) checkReader(f *Feed) {
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
-		if p == nil || p.Channel || !slices.Contains(f.Topics, p.Topic) || silent && p.Final {
+		if p == nil || p.Channel || !f.wants(p) || silent && p.Final {
 			continue
 		}
 		at := place{p.Topic, p.ID}
@@ -79,7 +79,7 @@ func (c *checker) checkSubscriber(f *Feed, i int) {
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
-		if p == nil || !p.Channel || !slices.Contains(f.Topics, p.Topic) || seen[v.name] || silent && p.Final {
+		if p == nil || !p.Channel || !f.wants(p) || seen[v.name] || silent && p.Final {
 			continue
 		}
 		if p.Began < conn.Opened || p.Ended+c.Tail > end {
@@ -109,8 +109,9 @@ func (c *checker) silent(i int, f *Feed) bool {
 		return false
 	}
 	began := time.Duration(-1)
-	for _, p := range c.Publishes {
-		if p.Final && p.Outcome == OK && p.Channel == (f.Kind == Broadcast) && slices.Contains(f.Topics, p.Topic) && (began < 0 || p.Began < began) {
+	for i := range c.Publishes {
+		p := &c.Publishes[i]
+		if p.Final && p.Outcome == OK && p.Channel == (f.Kind == Broadcast) && f.wants(p) && (began < 0 || p.Began < began) {
 			began = p.Began
 		}
 	}

@@ -14,6 +14,7 @@ type History struct {
 	Deliveries []Delivery
 	Acks       []Ack
 	Gaps       []Gap
+	Redrives   []Redrive
 	Faults     []Fault
 
 	// What was there when all had calmed down.
@@ -38,6 +39,7 @@ type Feed struct {
 	Kind   Kind
 	Name   string
 	Topics []string // the streams, or channels
+	Labels []string // those of the events that its filter lets through; none: there is no filter
 	Strict bool     // a sink that promises order
 }
 
@@ -57,6 +59,8 @@ type Publish struct {
 	Topic        string
 	Channel      bool // the topic is one
 	Value        string
+	Label        string // what filters go by, "" for none
+	Batch        string // of all that one request published, "" where that was this alone
 	Digest       uint64 // of the data
 	Key          string // idempotency key, "" for none
 	Publisher    string
@@ -109,6 +113,14 @@ type Gap struct {
 	Reason   string
 	From, To hub.ID
 	Events   int // 0: not told
+}
+
+// Redrive is that all dead letters of a sink were made to come again, and their attempts
+// to begin anew.
+type Redrive struct {
+	Began time.Duration
+	Sink  string
+	Count int
 }
 
 // Fault is what was done to the hubs or to Redis.

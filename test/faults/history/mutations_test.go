@@ -239,6 +239,48 @@ func mutations() []mutation {
 			w.remove(conn, p)
 			w.Gaps = append(w.Gaps, history.Gap{At: p.Ended + time.Second, Conn: conn, Topic: "c", Reason: hub.GapLost})
 		}},
+		{"a sink gets what its filter does not let through", history.Unwanted, func(w *world) {
+			p := w.some("a")
+			w.relabel(p, "us")
+			if w.last(part, p) == nil {
+				w.deliver(w.conns(part)[0], p, 1)
+			}
+		}},
+		{"a reader gets what its filter does not let through", history.Unwanted, func(w *world) {
+			w.relabel(w.some("a"), "other")
+			i := slices.IndexFunc(w.Feeds, func(f history.Feed) bool { return f.Name == book })
+			w.Feeds[i].Labels = []string{"", "eu", "us"}
+		}},
+		{"a sink does not get what its filter lets through", history.Lost, func(w *world) {
+			p := w.some("a")
+			w.relabel(p, "eu")
+			w.forget(part, p)
+			w.state(part, "a").Delivered = w.state(work, "a").Delivered // filtered out or not
+		}},
+		{"of an array an event is missing", history.Torn, func(w *world) {
+			p, q := w.neighbours("a")
+			for i := range w.Publishes {
+				if v := w.Publishes[i].Value; v == p.Value || v == q.Value {
+					w.Publishes[i].Batch = "both"
+				}
+			}
+			w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == q.ID })
+		}},
+		{"a dead letter stays one though it was redriven", history.Pending, func(w *world) {
+			p := w.some("a")
+			w.unack(work, p)
+			o := w.state(work, "a")
+			o.Dead = append(o.Dead, p.ID)
+			w.Redrives = append(w.Redrives, history.Redrive{Began: w.Ended, Sink: work, Count: 1})
+		}},
+		{"an attempt begins anew where another sink was redriven", history.Unflagged, func(w *world) {
+			p := w.some("a")
+			d := *w.last(work, p)
+			w.Conns[d.Conn].Drained = false
+			at := w.acked(work, p) - 1
+			w.Redrives = append(w.Redrives, history.Redrive{Began: at, Sink: line, Count: 1})
+			w.again(d, d.Attempt, at)
+		}},
 		{"a socket does not answer", history.Silent, func(w *world) { w.Conns[w.conns(work)[0]].Answered = false }},
 		{"a subscriber hears of nothing at the end", history.Silent, func(w *world) {
 			conn := w.conns(cast)[0]
@@ -253,6 +295,15 @@ func mutations() []mutation {
 
 func (w *world) final(value string) bool {
 	return slices.ContainsFunc(w.Publishes, func(p history.Publish) bool { return p.Final && p.Value == value })
+}
+
+// relabel has an event have been published with another label.
+func (w *world) relabel(p *history.Publish, label string) {
+	for i := range w.Publishes {
+		if w.Publishes[i].Value == p.Value {
+			w.Publishes[i].Label = label
+		}
+	}
 }
 
 // acked is when the ack of an event was confirmed.

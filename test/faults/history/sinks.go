@@ -14,7 +14,7 @@ func (c *checker) checkSink(f *Feed) {
 		seen[at] = append(seen[at], d)
 	}
 	for _, v := range c.order {
-		if p := &v.attempts[0]; p.Channel || !slices.Contains(f.Topics, p.Topic) {
+		if p := &v.attempts[0]; p.Channel || !f.wants(p) {
 			continue
 		}
 		for at := range v.ids {
@@ -50,6 +50,8 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	case slices.Contains(owed.Pending, at.id):
 		c.find(Pending, "%s: %s of %s is still held by somebody", f.Name, at.id, at.topic)
 	case done:
+	case slices.Contains(owed.Dead, at.id) && c.redriven(f.Name):
+		c.find(Pending, "%s: %s of %s is a dead letter, though all were redriven", f.Name, at.id, at.topic)
 	case slices.Contains(owed.Dead, at.id):
 		c.find(Dead, "%s: %s of %s", f.Name, at.id, at.topic)
 	case kept && at.id.Compare(owed.Delivered) > 0:
@@ -67,13 +69,14 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 
 // checkAttempts: a delivery that somebody saw has been counted for all that come later. A
 // connection that was there before may have been given the event first, and see it last.
-// What a drain takes back costs no attempt, nor what a strict sink does because an older
+// A redrive begins anew. What a drain takes back costs no attempt, nor what a strict sink does because an older
 // event has failed.
 func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 	for i, s := range seen {
 		for _, before := range seen[:i] {
 			later := s.Conn == before.Conn || c.Conns[s.Conn].Opened >= before.At
 			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && (f.Strict || c.Conns[before.Conn].Drained)
+			grown = grown || c.redrivenBetween(f.Name, before.At, s.At)
 			if later && !grown && !c.shaken(f.Name, at.topic, before.At, s.At) {
 				c.find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
 					f.Name, at.id, at.topic, before.At, before.Attempt, before.Conn, s.At, s.Attempt, s.Conn)
