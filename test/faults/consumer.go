@@ -100,9 +100,10 @@ func (c *consumer) consume(s *socket) (after string) {
 // is to crash.
 func (c *consumer) settle(s *socket, events []event) bool {
 	calm, due := c.load.calm.Load(), time.Now().Add(c.hold)
+	refuses := c.sink == poison && !c.load.lenient.Load()
 	for _, e := range events {
 		switch {
-		case c.sink == poison && strings.HasSuffix(valueOf(e.Data), "7"): // those it refuses for ever
+		case refuses && strings.HasSuffix(valueOf(e.Data), "7"): // those it refuses until it is lenient
 			_ = s.send(fmt.Sprintf(`{"type":"nack","stream":%q,"ids":[%q],"delay":"0s","reason":"never"}`, e.Stream, e.ID))
 		case calm:
 			c.working = append(c.working, working{e.Stream, e.ID, due})

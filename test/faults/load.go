@@ -19,7 +19,7 @@ import (
 const (
 	work   = "work"   // a sink of all streams, whose consumers nack, forget, and crash; one pulls
 	line   = "line"   // a strict sink of one stream
-	poison = "poison" // a sink that gives an event up after 3 deliveries, and refuses some for ever
+	poison = "poison" // a sink that gives an event up after 3 deliveries, and refuses some until they are redriven
 	part   = "part"   // a sink that wants the european events only
 	cast   = "cast"   // the subscribers of a channel
 )
@@ -42,6 +42,7 @@ type load struct {
 	quiet      chan struct{} // closed when publishers are to end
 	publishers sync.WaitGroup
 	calm       atomic.Bool // consumers behave from now on
+	lenient    atomic.Bool // and refuse nothing any more
 
 	mu      sync.Mutex // protects the fields below
 	sockets map[*socket]struct{}
@@ -87,6 +88,14 @@ func (l *load) start(o loadOptions) {
 			l.all.Go(func() { l.read(name, "", i) })
 		}
 		feeds = append(feeds, history.Feed{Kind: history.Reader, Name: "reader-eu", Topics: streams(), Labels: european()})
+		feeds = append(feeds, history.Feed{Kind: history.Reader, Name: "sse", Topics: streams()})
+		from := "/v1/readers/sse?from=oldest&stream=" + strings.Join(streams(), "&stream=")
+		for _, c := range []*source{
+			{load: l, feed: "sse", role: history.Reader, path: from},
+			{load: l, feed: cast, role: history.Broadcast, path: "/v1/broadcast/sse?channel=" + channel},
+		} {
+			l.all.Go(func() { c.run(1) })
+		}
 		l.all.Go(func() { l.read("reader-eu", "&type=eu.*", 2) })
 	}
 	for _, f := range feeds {

@@ -97,8 +97,8 @@ func (res *result) String() string {
 	var b strings.Builder
 	word := map[int]string{valid: "valid", violated: "VIOLATED", noEffect: "NO EFFECT", failed: "FAILED"}[res.code()]
 	f := res.Figures
-	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again; outage %s, latest %s, recovery %s, redelivered %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
-		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again,
+	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again, %d redriven; outage %s, latest %s, recovery %s, redelivered %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
+		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again, f.Redriven,
 		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), f.Redelivered.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
 	said := map[string]bool{}
 	for _, proof := range res.Proofs {

@@ -26,8 +26,8 @@ const (
 // socket is one connection of a feed. The goroutine that opened it reads.
 type socket struct {
 	load  *load
-	conn  *websocket.Conn
-	id    int // in the history
+	conn  *websocket.Conn // nil of a stream of events, which source reads
+	id    int             // in the history
 	role  history.Kind
 	watch sync.WaitGroup // who pings, and who reads for frames
 	open  context.Context
@@ -62,10 +62,15 @@ func (l *load) connect(feed string, role history.Kind, at *node, path string, pa
 	if !patient {
 		s.watch.Go(s.ping)
 	}
+	l.keep(s)
+	return s, nil
+}
+
+// keep adds an open socket to those that are asked at the end.
+func (l *load) keep(s *socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sockets[s] = struct{}{}
-	return s, nil
 }
 
 // ping ends the connection when nobody answers.
@@ -90,7 +95,9 @@ func (s *socket) close() {
 		s.load.rec.Close(s.id)
 	}
 	s.stop()
-	_ = s.conn.CloseNow()
+	if s.conn != nil {
+		_ = s.conn.CloseNow()
+	}
 	s.watch.Wait()
 }
 
@@ -120,10 +127,7 @@ func (s *socket) next() (f frame, events []event, err error) {
 		}
 		s.came(events)
 	case "gap":
-		gap := history.Gap{Conn: s.id, Topic: f.Stream + f.Channel, Reason: f.Reason}
-		gap.From, _ = hub.ParseID(f.From)
-		gap.To, _ = hub.ParseID(f.To)
-		s.load.rec.Gap(gap)
+		s.missed(f)
 	case "drain":
 		s.load.rec.Conn(s.id, func(c *history.Conn) { c.Drained = true })
 	case "ok", "error":
@@ -188,12 +192,14 @@ func deliveries(conn int, events []event) []history.Delivery {
 // askRef is the reference of the question at the end.
 const askRef = `"alive"`
 
-// ask asks every socket for an answer.
+// ask asks every socket for an answer that can give one.
 func (l *load) ask() {
 	l.mu.Lock()
 	sockets := make([]*socket, 0, len(l.sockets))
 	for s := range l.sockets {
-		sockets = append(sockets, s)
+		if s.conn != nil {
+			sockets = append(sockets, s)
+		}
 	}
 	l.mu.Unlock()
 	for _, s := range sockets {

@@ -11,6 +11,7 @@ type Figures struct {
 	Delivered int // events that a sink had for the first time, readers' and messages apart
 	Again     int // deliveries to a sink beyond the first
 	Heard     int // events of readers, and messages
+	Redriven  int // dead letters that were made to come again
 
 	Outages  map[string]time.Duration // of each stream: the longest without a confirmed publish, while there were attempts
 	Outage   time.Duration            // the longest of any stream
@@ -24,6 +25,9 @@ type Figures struct {
 
 func figures(c *checker) Figures {
 	f := Figures{Recovery: -1, Outages: outages(c.Publishes), Redelivered: c.redelivered()}
+	for _, d := range c.Redrives {
+		f.Redriven += d.Count
+	}
 	for _, d := range f.Outages {
 		f.Outage = max(f.Outage, d)
 	}
