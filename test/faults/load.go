@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,75 +59,6 @@ func newLoad(ctx context.Context, rec *history.Recorder, hubs []*node, seed uint
 	l := &load{rec: rec, hubs: hubs, seed: seed, quiet: make(chan struct{}), sockets: map[*socket]struct{}{}, finals: map[string]bool{}}
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	return l
-}
-
-// start starts all clients, those who receive first.
-func (l *load) start(o loadOptions) {
-	wait := o.ackWait.String()
-	l.sink(o, work, streams(), "&max_deliveries=0&ack_wait="+wait)
-	l.sink(o, line, streams()[:1], "&max_deliveries=0&order=strict&ack_wait="+wait)
-	l.sink(o, poison, streams(), "&max_deliveries=3&ack_wait="+wait)
-	l.sink(o, part, streams(), "&max_deliveries=0&topic=eu.**&ack_wait="+wait)
-	feeds := []history.Feed{
-		{Kind: history.Sink, Name: work, Topics: streams()},
-		{Kind: history.Sink, Name: line, Topics: streams()[:1], Strict: true},
-		{Kind: history.Sink, Name: poison, Topics: streams()},
-		{Kind: history.Sink, Name: part, Topics: streams(), Labels: european()},
-	}
-	if !o.bare {
-		feeds = append(feeds, history.Feed{Kind: history.Broadcast, Name: cast, Topics: []string{channel}})
-		for i := range l.hubs {
-			l.all.Go(func() { l.listen(i) })
-		}
-		for i := range 2 {
-			name := fmt.Sprintf("reader-%d", i)
-			feeds = append(feeds, history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
-			l.all.Go(func() { l.read(name, "", i) })
-		}
-		feeds = append(feeds, history.Feed{Kind: history.Reader, Name: "reader-eu", Topics: streams(), Labels: european()})
-		feeds = append(feeds, history.Feed{Kind: history.Reader, Name: "sse", Topics: streams()})
-		from := "/v1/readers/sse?from=oldest&stream=" + strings.Join(streams(), "&stream=")
-		for _, c := range []*source{
-			{load: l, feed: "sse", role: history.Reader, path: from},
-			{load: l, feed: cast, role: history.Broadcast, path: "/v1/broadcast/sse?channel=" + channel},
-		} {
-			l.all.Go(func() { c.run(1) })
-		}
-		l.all.Go(func() { l.read("reader-eu", "&type=eu.*", 2) })
-	}
-	for _, f := range feeds {
-		l.rec.Feed(f)
-	}
-	l.all.Go(func() { l.pull(work, "&from=oldest&ack_wait="+wait+"&max_deliveries=0", 0) })
-	for i, stream := range streams() {
-		l.publishers.Go(func() {
-			l.publish(publisher{name: "keyed-" + stream, topic: stream, first: i, keyed: true, loadOptions: o})
-		})
-		arrays := o
-		arrays.pace *= 6
-		l.publishers.Go(func() {
-			l.publish(publisher{name: "array-" + stream, topic: stream, first: i, keyed: true, array: 3, loadOptions: arrays})
-		})
-		l.publishers.Go(func() { l.publish(publisher{name: "plain-" + stream, topic: stream, first: i, loadOptions: o}) })
-	}
-	for i := range 2 {
-		if !o.bare {
-			l.publishers.Go(func() {
-				l.publish(publisher{name: fmt.Sprintf("cast-%d", i), topic: channel, first: i, channel: true, loadOptions: o})
-			})
-		}
-	}
-}
-
-// sink starts the consumers of a sink, one on each hub.
-func (l *load) sink(o loadOptions, sink string, streams []string, settings string) {
-	for i := range l.hubs {
-		c := &consumer{
-			load: l, sink: sink, first: i, patient: i == 1, hold: o.hold, random: l.random(sink + strconv.Itoa(i)),
-			path: "/v1/sinks/" + sink + "/ws?from=oldest&stream=" + strings.Join(streams, "&stream=") + settings,
-		}
-		l.all.Go(c.run)
-	}
 }
 
 // random is a source that is the same for the same seed, and another for each client.

@@ -54,7 +54,7 @@ func (s *scenario) slack() time.Duration {
 // ackWait is that of the sinks, unless a scenario says so.
 const ackWait = 3 * time.Second
 
-// pace is that of each of the six publishers of events, and of the two of messages.
+// pace is that of each publisher of events, and of the two of messages; arrays are rarer.
 const pace = 40 * time.Millisecond
 
 // holding is how long consumers work on an event where what they have under way is what

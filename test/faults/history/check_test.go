@@ -49,6 +49,22 @@ func TestADestroyedGroupIsForgivenWhereItWas(t *testing.T) {
 	}
 }
 
+func TestWhatALostGroupHadMayComeAgainToWhoAcksItMeanwhile(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, sink := range []string{work, line} {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			p := w.some("a")
+			d := *w.last(work, p)
+			w.Faults = append(w.Faults, history.Fault{Name: "XGROUP DESTROY", Proof: "yes", Resets: true, Sinks: []string{sink}, Began: d.At + 1, Ended: d.At + 1})
+			w.again(d, 1, w.acked(work, p)+1)
+			v := history.Check(&w.History, history.Bounds{})
+			if sink == work && len(v.Counts) > 0 || sink != work && v.Counts[history.AfterAck] == 0 {
+				t.Fatalf("seed %d, the group of %s: %v\n%s", seed, sink, v.Counts, v)
+			}
+		}
+	}
+}
+
 func TestMutationsFindEveryViolation(t *testing.T) {
 	found := map[history.Violation]bool{}
 	for _, m := range mutations() {
