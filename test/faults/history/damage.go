@@ -47,14 +47,15 @@ func (c *checker) shaken(sink, topic string, from, to time.Duration) bool {
 	return c.reset(sink, topic, from, to) || c.forfeited(topic, from, to)
 }
 
-// covered says whether a feed was told that it misses an event of a stream.
-func (c *checker) covered(feed string, at place, published time.Duration) bool {
+// covered says whether a feed was told that it misses an event of a stream. What is
+// durable, as a replica had it, no failover may take, told or not.
+func (c *checker) covered(feed string, at place, published time.Duration, durable bool) bool {
 	return slices.ContainsFunc(c.gaps[feed], func(g Gap) bool {
 		if g.Topic != at.topic || g.At < published {
 			return false
 		}
 		if g.Reason == hub.GapReset {
-			return c.wiped(at.topic, published, g.At) || c.forfeit(at.topic, published)
+			return c.wiped(at.topic, published, g.At) || !durable && c.forfeit(at.topic, published)
 		}
 		return at.id.Compare(g.From) >= 0 && at.id.Compare(g.To) <= 0
 	})

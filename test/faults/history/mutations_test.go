@@ -137,6 +137,8 @@ func mutations() []mutation {
 			w.vanish(p)
 			w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Topics: []string{"b"}, Began: p.Ended, Ended: p.Ended})
 		}},
+		{"a failover takes what only a primary had, and a gap tells of it", history.Announced, func(w *world) { w.failover(w.some("a"), false) }},
+		{"a failover takes what a replica had, and a gap tells of it", history.Lost, func(w *world) { w.failover(w.some("a"), true) }},
 		{"an event comes that nobody published", history.Phantom, func(w *world) {
 			d := *w.last(book, w.some("a"))
 			d.Value = "nothing"
@@ -317,6 +319,14 @@ func (w *world) acked(sink string, p *history.Publish) time.Duration {
 func (w *world) wipe(p *history.Publish, topics []string) {
 	w.forget(work, p)
 	w.Faults = append(w.Faults, history.Fault{Name: "DEL", Proof: "yes", Wipes: true, Topics: topics, Began: p.Ended, Ended: p.Ended + 1})
+	w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: p.Topic, Reason: hub.GapReset})
+}
+
+// failover takes an event from everywhere, and tells a sink that the stream was reset.
+func (w *world) failover(p *history.Publish, replicated bool) {
+	w.vanish(p)
+	p.Replicated = replicated
+	w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Lag: p.Began, Began: p.Began, Ended: p.Ended})
 	w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: p.Topic, Reason: hub.GapReset})
 }
 
