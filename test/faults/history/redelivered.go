@@ -34,6 +34,8 @@ func (c *checker) regained(f *Feed, at place, seen []Delivery) (longest time.Dur
 		switch {
 		case !killed, i+1 < len(seen) && seen[i+1].At <= end: // somebody else has it by then
 			continue
+		case i+1 < len(seen) && c.redrivenBetween(f.Name, end, seen[i+1].At): // it was a dead letter
+			continue
 		case i+1 < len(seen):
 			longest = max(longest, seen[i+1].At-end)
 			continue

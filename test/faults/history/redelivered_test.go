@@ -21,6 +21,7 @@ func TestRedeliveredIsOfWhatAKilledHubHeld(t *testing.T) {
 		deliveries []history.Delivery // connection 0 is of the hub that is killed at 3 s, 1 of another
 		acks       []history.Ack
 		dead       []hub.ID
+		redriven   int // when; 0: never
 		want       int // seconds
 	}{
 		{name: "it comes again elsewhere", deliveries: []history.Delivery{came(0, 1), came(1, 7)}, want: 4},
@@ -32,6 +33,8 @@ func TestRedeliveredIsOfWhatAKilledHubHeld(t *testing.T) {
 		{name: "its ack may have been taken", deliveries: []history.Delivery{came(0, 1)}, acks: []history.Ack{ack(0, 0)}},
 		{name: "its ack may have been taken, and was not", deliveries: []history.Delivery{came(0, 1), came(1, 5)}, acks: []history.Ack{ack(0, 0)}, want: 2},
 		{name: "it is a dead letter", deliveries: []history.Delivery{came(0, 1)}, dead: []hub.ID{id}},
+		{name: "it was a dead letter, and is redriven", deliveries: []history.Delivery{came(0, 1), came(1, 20)}, redriven: 19},
+		{name: "it comes again before a redrive", deliveries: []history.Delivery{came(0, 1), came(1, 8), came(1, 20)}, redriven: 19, want: 5},
 		{name: "nobody ever sees it again", deliveries: []history.Delivery{came(0, 1)}, want: 27},
 	} {
 		h := history.History{
@@ -42,6 +45,9 @@ func TestRedeliveredIsOfWhatAKilledHubHeld(t *testing.T) {
 			Faults:     []history.Fault{{Name: "kill", Hub: "0", Kills: true, Began: seconds(3), Ended: seconds(3)}},
 			Deliveries: test.deliveries, Acks: test.acks, Ended: seconds(30),
 			Owed: []history.Owed{{Sink: work, Topic: "a", Dead: test.dead}},
+		}
+		if test.redriven > 0 {
+			h.Redrives = []history.Redrive{{Began: seconds(test.redriven), Sink: work}}
 		}
 		if got := history.Check(&h, history.Bounds{}).Figures.Redelivered; got != seconds(test.want) {
 			t.Errorf("%s: %s, want %d s", test.name, got, test.want)
