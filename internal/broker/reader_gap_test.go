@@ -415,3 +415,44 @@ func TestIdleTailsCostNothing(t *testing.T) {
 		t.Errorf("100 idle tails cost %.1f commands a second", rate)
 	}
 }
+
+func TestReaderIsToldOfALogThatOthersHaveDeleted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		sink bool // its group makes the log again before anybody publishes
+	}{{"publishing makes it again", false}, {"a sink makes it again", true}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			c := s.Client(t)
+			b := startBroker(t, s.URL())
+			const log = "hub:{orders}:log"
+			if test.sink {
+				consume(t, b, hub.ConsumerSpec{Sink: "billing", Streams: []string{"orders"}, Prefetch: 10})
+			}
+			live := read(t, b, "latest", "orders")
+			mustPublish(t, b, "orders", "first", 1)
+			cursor := next(t, live, 1).After
+			mustPublish(t, b, "orders", "second", 1)
+			next(t, live, 1)
+			if err := c.Del(t.Context(), log).Err(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() string {
+				if test.sink && c.Exists(t.Context(), log).Val() == 0 {
+					return "the sink does not make its group again"
+				}
+				return ""
+			})
+			third := mustPublish(t, b, "orders", "third", 1)
+			for name, r := range map[string]hub.Reader{"live": live, "cursor": resume(t, b, cursor)} {
+				got := next(t, r, 1)
+				wantIDs(t, got.Events, third)
+				if wantReset(t, got.Gaps); t.Failed() {
+					t.Fatalf("that was the reader %s", name)
+				}
+			}
+		})
+	}
+}

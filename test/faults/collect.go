@@ -20,9 +20,17 @@ const collectPage = 2000
 // more: several times ack_wait, on a machine that is busy.
 const settleLimit = 40 * time.Second
 
-// settle waits until sinks are done with all events, and returns how long they took. That
-// they do not is for the checker to say.
+// settle waits until sinks are done with all events, and returns how long they took. Then
+// it does the same with the dead letters. That they are not done is for the checker to say.
 func (l *load) settle(ctx context.Context, db redis.UniversalClient) time.Duration {
+	took := l.await(ctx, db)
+	l.redrive(poison)
+	l.await(ctx, db)
+	return took
+}
+
+// await waits until sinks have nothing before them, and the others have heard of the end.
+func (l *load) await(ctx context.Context, db redis.UniversalClient) time.Duration {
 	began := time.Now()
 	for time.Since(began) < settleLimit && ctx.Err() == nil {
 		if left, err := unsettled(ctx, db); err == nil && left == 0 && l.awake() {
@@ -45,7 +53,11 @@ func unsettled(ctx context.Context, db redis.UniversalClient) (left int64, err e
 			return 0, err
 		}
 		for _, g := range groups {
-			left += g.Pending
+			redriven, err := db.XLen(ctx, sideKey(stream, g.Name)).Result()
+			if err != nil {
+				return 0, err
+			}
+			left += g.Pending + redriven
 			at, _ := hub.ParseID(g.LastDeliveredID)
 			if len(last) > 0 {
 				if end, err := hub.ParseID(last[0].ID); err == nil && at.Compare(end) < 0 {
@@ -56,6 +68,9 @@ func unsettled(ctx context.Context, db redis.UniversalClient) (left int64, err e
 	}
 	return left, nil
 }
+
+// sideKey is where the events wait that a sink is given again.
+func sideKey(stream, sink string) string { return "hub:{" + stream + "}:side:" + sink }
 
 func groupsOf(ctx context.Context, db redis.UniversalClient, stream string) ([]redis.XInfoGroup, error) {
 	groups, err := db.XInfoGroups(ctx, logKey(stream)).Result()
@@ -112,6 +127,15 @@ func owedBy(ctx context.Context, db redis.UniversalClient, stream string, g redi
 	}
 	for _, p := range pending {
 		if id, err := hub.ParseID(p.ID); err == nil {
+			o.Pending = append(o.Pending, id)
+		}
+	}
+	redriven, err := db.XRange(ctx, sideKey(stream, g.Name), "-", "+").Result()
+	if err != nil {
+		return o, err
+	}
+	for _, m := range redriven {
+		if id, err := hub.ParseID(m.ID); err == nil {
 			o.Pending = append(o.Pending, id)
 		}
 	}

@@ -6,22 +6,31 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"time"
 
 	"eventhub/internal/hub"
 	"eventhub/test/faults/history"
 )
 
 // consumer is one consumer of a sink, which connects again and again: to another hub
-// when that fails, or when its hub tells it to. One goroutine.
+// when that fails, or when its hub tells it to. One goroutine, beside that which reads.
 type consumer struct {
 	load    *load
 	sink    string
 	path    string
-	first   int  // hub
-	patient bool // it never pings
+	first   int           // hub
+	patient bool          // it never pings
+	hold    time.Duration // how long it works on an event before it acks it
 	random  *rand.Rand
 	ref     int
 	asked   map[int]asked // acks that were not answered
+	working []working     // events whose acks are still to be sent, the oldest first
+}
+
+// working is an event that a consumer is going to ack.
+type working struct {
+	stream, id string
+	due        time.Time
 }
 
 // asked is one ack frame.
@@ -58,44 +67,65 @@ func (c *consumer) run() {
 
 // consume settles what comes until the socket ends, and returns how long to stay away.
 func (c *consumer) consume(s *socket) (after string) {
-	c.asked = map[int]asked{}
+	c.asked, c.working = map[int]asked{}, nil
+	frames := s.frames()
+	var late <-chan time.Time
+	if c.hold > 0 {
+		ticker := time.NewTicker(c.hold / 8)
+		defer ticker.Stop()
+		late = ticker.C
+	}
 	for {
-		f, events, err := s.next()
-		if err != nil {
-			return after
-		}
-		switch f.Type {
-		case "drain":
-			after = f.After
-		case "ok":
-			c.answered(f)
-		case "events":
-			if !c.settle(s, events) {
-				return "" // as a crash would
+		select {
+		case r, open := <-frames:
+			switch {
+			case !open:
+				return after
+			case r.Type == "drain":
+				after = r.After
+			case r.Type == "ok":
+				c.answered(r.frame)
+			case r.Type == "events":
+				if !c.settle(s, r.events) {
+					return "" // as a crash would
+				}
 			}
+		case <-late:
 		}
+		c.ack(s)
 	}
 }
 
 // settle acks events, nacks some and forgets others. It returns false when the consumer
 // is to crash.
 func (c *consumer) settle(s *socket, events []event) bool {
-	acks := map[string][]string{}
-	calm := c.load.calm.Load()
+	calm, due := c.load.calm.Load(), time.Now().Add(c.hold)
+	refuses := c.sink == poison && !c.load.lenient.Load()
 	for _, e := range events {
 		switch {
-		case c.sink == poison && strings.HasSuffix(valueOf(e.Data), "7"): // those it refuses for ever
+		case refuses && strings.HasSuffix(valueOf(e.Data), "7"): // those it refuses until it is lenient
 			_ = s.send(fmt.Sprintf(`{"type":"nack","stream":%q,"ids":[%q],"delay":"0s","reason":"never"}`, e.Stream, e.ID))
 		case calm:
-			acks[e.Stream] = append(acks[e.Stream], e.ID)
+			c.working = append(c.working, working{e.Stream, e.ID, due})
 		case c.random.IntN(crashEvery) == 0:
 			return false
 		case c.sink != line && c.random.IntN(forgetEvery) == 0: // until ack_wait is over
 		case c.random.IntN(nackEvery) == 0:
 			_ = s.send(fmt.Sprintf(`{"type":"nack","stream":%q,"ids":[%q],"delay":"100ms"}`, e.Stream, e.ID))
 		default:
-			acks[e.Stream] = append(acks[e.Stream], e.ID)
+			c.working = append(c.working, working{e.Stream, e.ID, due})
 		}
+	}
+	return true
+}
+
+// ack acks what has been worked on for long enough.
+func (c *consumer) ack(s *socket) {
+	acks, now := map[string][]string{}, time.Now()
+	for len(c.working) > 0 && !c.working[0].due.After(now) {
+		w := c.working[0]
+		c.working = c.working[1:]
+		acks[w.stream] = append(acks[w.stream], w.id)
 	}
 	for stream, ids := range acks {
 		c.ref++
@@ -103,7 +133,6 @@ func (c *consumer) settle(s *socket, events []event) bool {
 		list, _ := json.Marshal(ids)
 		_ = s.send(fmt.Sprintf(`{"type":"ack","stream":%q,"ids":%s,"ref":%d}`, stream, list, c.ref)) // a socket that ends is noticed by the next read
 	}
-	return true
 }
 
 func acksOf(conn int, stream string, ids []string) []history.Ack {

@@ -66,7 +66,7 @@ func (c *crowd) gather() {
 		case i < crowdHolders+crowdReaders:
 			name := fmt.Sprintf("crowd-reader-%d", i)
 			l.rec.Feed(history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
-			member = func() { l.read(name, i, streams()) }
+			member = func() { l.read(name, streams(), "", i) }
 		case i < crowdHolders+crowdReaders+crowdSubscribers:
 			member = func() { l.listen(i) }
 		}

@@ -35,8 +35,8 @@ func TestDocumentedScenariosAreThoseThereAre(t *testing.T) {
 // listed is the table of scenarios.
 func listed() string {
 	var b strings.Builder
-	b.WriteString("| scenario | what is done | on | in CI |\n|---|---|---|---|\n")
-	type row struct{ what, on, short string }
+	b.WriteString("| scenario | what is done | on | in CI | alone |\n|---|---|---|---|---|\n")
+	type row struct{ what, on, short, alone string }
 	rows, order := map[string]*row{}, []string{}
 	for _, s := range scenarios() {
 		r := rows[s.name]
@@ -45,13 +45,16 @@ func listed() string {
 			rows[s.name] = r
 			order = append(order, s.name)
 		}
+		if s.alone {
+			r.alone = "yes"
+		}
 		r.on = strings.TrimPrefix(r.on+", "+s.topology, ", ")
 		if s.short {
 			r.short = strings.TrimPrefix(r.short+", "+s.topology, ", ")
 		}
 	}
 	for _, name := range order {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, rows[name].what, rows[name].on, rows[name].short)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", name, rows[name].what, rows[name].on, rows[name].short, rows[name].alone)
 	}
 	return b.String()
 }

@@ -14,6 +14,23 @@ func eventData(value string) []byte {
 	return fmt.Appendf(nil, `{"v":%q,"pad":%q}`, value, strings.Repeat("x", pad))
 }
 
+// labels are the topics of events, which are their types as well; european those of which
+// filters let through all.
+func labels() []string { return []string{"eu.de", "eu.fr", "us.ny"} }
+
+func european() []string { return labels()[:2] }
+
+// labelOf is the label of an event, by its value. Those of the end are let through.
+func labelOf(value string) string {
+	if strings.HasPrefix(value, finalPrefix) {
+		return labels()[0]
+	}
+	return labels()[digestOf([]byte(value))%3]
+}
+
+// finalPrefix is what values published at the end begin with.
+const finalPrefix = "final-"
+
 // valueOf reads what an event's data says, "?" when it says nothing.
 func valueOf(data []byte) string {
 	var said struct{ V string }

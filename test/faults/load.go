@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +16,8 @@ import (
 const (
 	work   = "work"   // a sink of all streams, whose consumers nack, forget, and crash; one pulls
 	line   = "line"   // a strict sink of one stream
-	poison = "poison" // a sink that gives an event up after 3 deliveries, and refuses some for ever
+	poison = "poison" // a sink that gives an event up after 3 deliveries, and refuses some until they are redriven
+	part   = "part"   // a sink that wants the european events only
 	cast   = "cast"   // the subscribers of a channel
 )
 
@@ -41,6 +39,7 @@ type load struct {
 	quiet      chan struct{} // closed when publishers are to end
 	publishers sync.WaitGroup
 	calm       atomic.Bool // consumers behave from now on
+	lenient    atomic.Bool // and refuse nothing any more
 
 	mu      sync.Mutex // protects the fields below
 	sockets map[*socket]struct{}
@@ -52,6 +51,7 @@ type loadOptions struct {
 	durability string        // of the publishers, "" for the server's
 	pace       time.Duration // of each publisher of events, on average
 	ackWait    time.Duration // of the sinks
+	hold       time.Duration // how long consumers work on an event before they ack it: more is under way when something breaks
 	bare       bool          // without broadcasts and readers, where only sinks are looked at
 }
 
@@ -59,52 +59,6 @@ func newLoad(ctx context.Context, rec *history.Recorder, hubs []*node, seed uint
 	l := &load{rec: rec, hubs: hubs, seed: seed, quiet: make(chan struct{}), sockets: map[*socket]struct{}{}, finals: map[string]bool{}}
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	return l
-}
-
-// start starts all clients, those who receive first.
-func (l *load) start(o loadOptions) {
-	wait := o.ackWait.String()
-	l.sink(work, streams(), "&max_deliveries=0&ack_wait="+wait)
-	l.sink(line, streams()[:1], "&max_deliveries=0&order=strict&ack_wait="+wait)
-	l.sink(poison, streams(), "&max_deliveries=3&ack_wait="+wait)
-	feeds := []history.Feed{
-		{Kind: history.Sink, Name: work, Topics: streams()},
-		{Kind: history.Sink, Name: line, Topics: streams()[:1], Strict: true},
-		{Kind: history.Sink, Name: poison, Topics: streams()},
-	}
-	if !o.bare {
-		feeds = append(feeds, history.Feed{Kind: history.Broadcast, Name: cast, Topics: []string{channel}})
-		for i := range l.hubs {
-			l.all.Go(func() { l.listen(i) })
-		}
-		for i := range 2 {
-			name := fmt.Sprintf("reader-%d", i)
-			feeds = append(feeds, history.Feed{Kind: history.Reader, Name: name, Topics: streams()})
-			l.all.Go(func() { l.read(name, i, streams()) })
-		}
-	}
-	for _, f := range feeds {
-		l.rec.Feed(f)
-	}
-	l.all.Go(func() { l.pull(work, "&from=oldest&ack_wait="+wait+"&max_deliveries=0", 0) })
-	for i := range 2 {
-		l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("keyed-%d", i), first: i, keyed: true, loadOptions: o}) })
-		l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("plain-%d", i), first: i, loadOptions: o}) })
-		if !o.bare {
-			l.publishers.Go(func() { l.publish(publisher{name: fmt.Sprintf("cast-%d", i), first: i, channel: true, loadOptions: o}) })
-		}
-	}
-}
-
-// sink starts the consumers of a sink, one on each hub.
-func (l *load) sink(sink string, streams []string, settings string) {
-	for i := range l.hubs {
-		c := &consumer{
-			load: l, sink: sink, first: i, patient: i == 1, random: l.random(sink + strconv.Itoa(i)),
-			path: "/v1/sinks/" + sink + "/ws?from=oldest&stream=" + strings.Join(streams, "&stream=") + settings,
-		}
-		l.all.Go(c.run)
-	}
 }
 
 // random is a source that is the same for the same seed, and another for each client.

@@ -24,7 +24,7 @@ func besideReaders(fault func(r *rig)) func(r *rig) {
 		for i, stream := range streams()[1:] {
 			name := "reader-" + stream
 			r.rec.Feed(history.Feed{Kind: history.Reader, Name: name, Topics: []string{stream}})
-			r.load.all.Go(func() { r.load.read(name, i, []string{stream}) })
+			r.load.all.Go(func() { r.load.read(name, []string{stream}, "", i) })
 		}
 		r.pass(time.Second)
 		fault(r)

@@ -7,10 +7,10 @@ import (
 	"eventhub/test/faults/history"
 )
 
-// read is a reader that goes on where it was, from the start of its streams.
-func (l *load) read(name string, first int, streams []string) {
+// read is a reader, perhaps with a filter, that goes on where it was, from the start of its streams.
+func (l *load) read(name string, streams []string, filter string, first int) {
 	random := l.random(name)
-	query := "/v1/readers/ws?stream=" + strings.Join(streams, "&stream=")
+	query := "/v1/readers/ws?stream=" + strings.Join(streams, "&stream=") + filter
 	from, after := "oldest", ""
 	for at, failures := first, 0; ; {
 		s, err := l.connect(name, history.Reader, l.hub(at), query+"&from="+url.QueryEscape(from), first == 1)

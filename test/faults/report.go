@@ -50,8 +50,8 @@ func table(results []result, before, commit string) string {
 		rows["| "+r.Scenario+" | "+r.Topology] = r.row(commit)
 	}
 	var b strings.Builder
-	b.WriteString("| scenario | Redis | published | unknown | delivered | again | lost | lost by failover | duplicates | announced | outage | latest | recovery | | commit |\n")
-	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|\n")
+	b.WriteString("| scenario | Redis | published | unknown | delivered | again | lost | lost by failover | duplicates | announced | outage | latest | recovery | redelivered | | commit |\n")
+	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|\n")
 	for _, s := range scenarios() {
 		b.WriteString(rows["| "+s.name+" | "+s.topology])
 	}
@@ -61,9 +61,13 @@ func table(results []result, before, commit string) string {
 func (res *result) row(commit string) string {
 	f, n := res.Figures, res.Counts
 	lost := n[history.Lost] + n[history.Undelivered] + n[history.Pending] + n[history.Hole]
+	redelivered := "" // no hub was killed
+	if f.Redelivered > 0 {
+		redelivered = seconds(f.Redelivered)
+	}
 	word := map[int]string{valid: "valid", violated: "**violated**", noEffect: "no effect", failed: "could not be run"}[res.code()]
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n", res.Scenario, res.Topology, f.Published, f.Unknown, f.Delivered, f.Again,
-		lost, n[history.Forfeited], n[history.Duplicate], n[history.Announced], seconds(f.Outage), seconds(f.Latest), seconds(f.Recovery), word, commit)
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %s |\n", res.Scenario, res.Topology, f.Published, f.Unknown, f.Delivered, f.Again,
+		lost, n[history.Forfeited], n[history.Duplicate], n[history.Announced], seconds(f.Outage), seconds(f.Latest), seconds(f.Recovery), redelivered, word, commit)
 }
 
 func seconds(d time.Duration) string {

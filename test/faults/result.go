@@ -51,9 +51,7 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 			res.Wrong = append(res.Wrong, fmt.Sprint(v.Counts))
 		}
 	}
-	res.slow("publishing stood still", v.Figures.Outage, sc.outage)
-	res.slow("an event waited", v.Figures.Latest, sc.latest)
-	res.slow("events did not come again", v.Figures.Recovery, sc.recovery)
+	res.judgeTimes(sc)
 	res.Wrong = append(res.Wrong, r.complaints.all()...)
 	for _, n := range r.hubs {
 		for _, noise := range n.logs.noise() {
@@ -62,8 +60,17 @@ func (res *result) judge(h *history.History, sc *scenario, r *rig, settled time.
 	}
 }
 
-// slow complains of what took far longer than promised.
-func (res *result) slow(what string, measured, promised time.Duration) {
+// judgeTimes holds what was measured against what is promised.
+func (res *result) judgeTimes(sc *scenario) {
+	f, slack := res.Figures, sc.slack()
+	res.slow("publishing stood still", f.Outage, sc.outage, slack)
+	res.slow("an event waited", f.Latest, sc.latest, slack)
+	res.slow("after the fault no event came", f.Recovery, sc.recovery, slack)
+	res.slow("what a killed hub had given away was not seen again", f.Redelivered, sc.redelivered, slack)
+}
+
+// slow complains of what took longer than promised by more than slack.
+func (res *result) slow(what string, measured, promised, slack time.Duration) {
 	if promised > 0 && measured > promised+slack {
 		res.Wrong = append(res.Wrong, fmt.Sprintf("%s for %s, %s are promised", what, measured.Round(time.Millisecond), promised))
 	}
@@ -94,9 +101,9 @@ func (res *result) String() string {
 	var b strings.Builder
 	word := map[int]string{valid: "valid", violated: "VIOLATED", noEffect: "NO EFFECT", failed: "FAILED"}[res.code()]
 	f := res.Figures
-	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again; outage %s, latest %s, recovery %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
-		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again,
-		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
+	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again, %d redriven; outage %s, latest %s, recovery %s, redelivered %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
+		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again, f.Redriven,
+		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), f.Redelivered.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
 	if res.code() != valid {
 		for _, line := range append(append([]string{}, res.Wrong...), res.Error) {
 			if line != "" {
@@ -122,8 +129,12 @@ func (res *result) story() string {
 	for _, act := range res.Plan {
 		fmt.Fprintf(&b, "  plan: %s\n", act)
 	}
+	said := map[string]bool{}
 	for _, proof := range res.Proofs {
-		fmt.Fprintf(&b, "  fault: %s\n", proof)
+		if !said[proof] { // a scenario may do the same again and again
+			fmt.Fprintf(&b, "  fault: %s\n", proof)
+		}
+		said[proof] = true
 	}
 	return b.String()
 }

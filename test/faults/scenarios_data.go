@@ -14,8 +14,8 @@ func dataScenarios() []*scenario {
 	return []*scenario{
 		{name: "flushall", what: "FLUSHALL, of a cluster on all masters", on: everywhere(), shortOn: []string{single}, fault: flushAll},
 		{name: "del-stream", what: "DEL of a stream's log, ten times", on: everywhere(), fault: deleteLog},
-		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", on: everywhere(), shortOn: []string{single}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
-		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", on: everywhere(), shortOn: []string{single}, fault: fillMemory, check: checkFull},
+		{name: "group-destroy", what: "XGROUP DESTROY of a sink's group, three times", on: everywhere(), shortOn: []string{single}, load: loadOptions{hold: holding}, fault: destroyGroup, broken: map[string]history.Violation{"fault_group_latest": history.Lost}},
+		{name: "maxmemory", what: "Redis is full (noeviction) for 4 s", on: everywhere(), shortOn: []string{single}, alone: true, fault: fillMemory, check: checkFull},
 	}
 }
 
@@ -41,7 +41,7 @@ func flushAll(r *rig) {
 
 func deleteLog(r *rig) {
 	for range deletions {
-		r.fault(history.Fault{Name: "DEL", Wipes: true}, func() string {
+		r.fault(history.Fault{Name: "DEL", Wipes: true, Topics: streams()[:1]}, func() string {
 			if n, err := r.redis.db.Del(r.ctx, logKey(streams()[0])).Result(); err != nil || n != 1 {
 				return ""
 			}
@@ -54,7 +54,7 @@ func deleteLog(r *rig) {
 
 func destroyGroup(r *rig) {
 	for range 3 {
-		r.fault(history.Fault{Name: "XGROUP DESTROY", Resets: true}, func() string {
+		r.fault(history.Fault{Name: "XGROUP DESTROY", Resets: true, Topics: streams()[:1], Sinks: []string{work}}, func() string {
 			if n, err := r.redis.db.XGroupDestroy(r.ctx, logKey(streams()[0]), work).Result(); err != nil || n != 1 {
 				return ""
 			}
@@ -91,9 +91,10 @@ func fillMemory(r *rig) {
 	r.pass(2 * time.Second)
 }
 
-// checkFull: publishers are refused at once, while sinks go on.
+// checkFull: publishers are refused at once, while sinks go on. The slowest of 100 is apart:
+// a publisher waits for its own turn on the machine, too.
 func checkFull(h *history.History, v *history.Verdict) {
-	f := h.Faults[0]
+	f := &h.Faults[0]
 	const settling = 200 * time.Millisecond // what was on its way
 	var took []time.Duration
 	for _, p := range h.Publishes {
@@ -116,8 +117,13 @@ func checkFull(h *history.History, v *history.Verdict) {
 	slices.Sort(took)
 	if len(took) == 0 {
 		v.Counts["no publish while full"]++
-	} else if typical := took[len(took)/2]; typical > 100*time.Millisecond {
+		return
+	}
+	const promised = 100 * time.Millisecond
+	most, nearly := took[len(took)-1], took[len(took)*99/100]
+	f.Proof += fmt.Sprintf("; %d publishes, 99 of 100 answered within %s, all within %s", len(took), nearly, most)
+	if nearly > promised {
 		v.Counts["slow refusals"]++
-		v.Findings = append(v.Findings, history.Finding{Fault: "slow refusals", What: fmt.Sprintf("half of the refusals took more than %s, 100 ms are promised", typical)})
+		v.Findings = append(v.Findings, history.Finding{Fault: "slow refusals", What: fmt.Sprintf("one of 100 took %s or more, %s are promised", nearly, promised)})
 	}
 }

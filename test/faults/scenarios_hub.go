@@ -13,12 +13,12 @@ func hubScenarios() []*scenario {
 	list := []*scenario{
 		{
 			name: "hub-kill", what: "kill -9 of one hub after another, each started again", on: everywhere(), shortOn: []string{single, cluster},
-			fault: killHubs, latest: ackWait + 2*time.Second,
+			fault: killHubs, latest: ackWait + 2*time.Second, redelivered: ackWait + 2*time.Second,
 		},
 		{name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", on: everywhere(), shortOn: []string{single}, fault: rollHubs},
 	}
 	list = append(list, &scenario{
-		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second}, unmixed: true,
+		name: "hub-kill-10s", what: "kill -9 of a hub, with an ack_wait of 10 s, so that its death is noticed first", load: loadOptions{ackWait: 10 * time.Second, hold: holding}, unmixed: true,
 		fault: func(r *rig) { killHub(r, r.hubs[0], 7*time.Second) }, latest: 7 * time.Second, broken: map[string]history.Violation{"fault_delete_consumer": history.Lost},
 	})
 	for _, pause := range []time.Duration{3 * time.Second, 3 * ackWait} {
@@ -50,7 +50,7 @@ func killHubs(r *rig) {
 
 // killHub kills a hub, and starts it again after a while.
 func killHub(r *rig, n *node, gone time.Duration) {
-	r.fault(history.Fault{Name: "kill -9 of hub " + n.name}, func() string {
+	r.fault(history.Fault{Name: "kill -9 of hub " + n.name, Hub: n.name, Kills: true}, func() string {
 		how := n.kill()
 		if !strings.Contains(how, "killed") {
 			return ""

@@ -26,12 +26,13 @@ const (
 // socket is one connection of a feed. The goroutine that opened it reads.
 type socket struct {
 	load  *load
-	conn  *websocket.Conn
-	id    int // in the history
+	conn  *websocket.Conn // nil of a stream of events, which source reads
+	id    int             // in the history
 	role  history.Kind
-	watch sync.WaitGroup // who pings
-	stop  context.CancelFunc
-	final atomic.Bool // something from the end has come
+	watch sync.WaitGroup // who pings, and who reads for frames
+	open  context.Context
+	stop  context.CancelFunc // of open
+	final atomic.Bool        // something from the end has come
 }
 
 // connect opens a socket and waits until it is ready.
@@ -57,21 +58,25 @@ func (l *load) connect(feed string, role history.Kind, at *node, path string, pa
 		return nil, err
 	}
 	s := &socket{load: l, conn: conn, id: l.rec.Open(feed, at.name), role: role}
-	pinging, stop := context.WithCancel(l.ctx)
-	s.stop = stop
+	s.open, s.stop = context.WithCancel(l.ctx)
 	if !patient {
-		s.watch.Go(func() { s.ping(pinging) })
+		s.watch.Go(s.ping)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sockets[s] = struct{}{}
+	l.keep(s)
 	return s, nil
 }
 
+// keep adds an open socket to those that are asked at the end.
+func (l *load) keep(s *socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sockets[s] = struct{}{}
+}
+
 // ping ends the connection when nobody answers.
-func (s *socket) ping(ctx context.Context) {
-	for rest(ctx, pingEvery) {
-		waiting, cancel := context.WithTimeout(ctx, pongLimit)
+func (s *socket) ping() {
+	for rest(s.open, pingEvery) {
+		waiting, cancel := context.WithTimeout(s.open, pongLimit)
 		err := s.conn.Ping(waiting)
 		cancel()
 		if err != nil {
@@ -81,7 +86,7 @@ func (s *socket) ping(ctx context.Context) {
 	}
 }
 
-// close ends the socket, if it has not ended, and waits for who pings.
+// close ends the socket, if it has not ended, and waits for its goroutines.
 func (s *socket) close() {
 	s.load.mu.Lock()
 	delete(s.load.sockets, s)
@@ -90,7 +95,9 @@ func (s *socket) close() {
 		s.load.rec.Close(s.id)
 	}
 	s.stop()
-	_ = s.conn.CloseNow()
+	if s.conn != nil {
+		_ = s.conn.CloseNow()
+	}
 	s.watch.Wait()
 }
 
@@ -120,10 +127,7 @@ func (s *socket) next() (f frame, events []event, err error) {
 		}
 		s.came(events)
 	case "gap":
-		gap := history.Gap{Conn: s.id, Topic: f.Stream + f.Channel, Reason: f.Reason}
-		gap.From, _ = hub.ParseID(f.From)
-		gap.To, _ = hub.ParseID(f.To)
-		s.load.rec.Gap(gap)
+		s.missed(f)
 	case "drain":
 		s.load.rec.Conn(s.id, func(c *history.Conn) { c.Drained = true })
 	case "ok", "error":
@@ -134,11 +138,38 @@ func (s *socket) next() (f frame, events []event, err error) {
 	return f, events, nil
 }
 
+// received is a frame, with its events.
+type received struct {
+	frame
+	events []event
+}
+
+// frames reads frames, for who has more to do than that. The channel is closed with the
+// socket, or when it can be read no more.
+func (s *socket) frames() <-chan received {
+	frames := make(chan received)
+	s.watch.Go(func() {
+		defer close(frames)
+		for {
+			f, events, err := s.next()
+			if err != nil {
+				return
+			}
+			select {
+			case frames <- received{f, events}:
+			case <-s.open.Done():
+				return
+			}
+		}
+	})
+	return frames
+}
+
 // came notes events.
 func (s *socket) came(events []event) {
 	s.load.rec.Deliver(deliveries(s.id, events))
 	for i := range events {
-		if strings.HasPrefix(valueOf(events[i].Data), "final-") {
+		if strings.HasPrefix(valueOf(events[i].Data), finalPrefix) {
 			s.final.Store(true)
 		}
 	}
@@ -161,12 +192,14 @@ func deliveries(conn int, events []event) []history.Delivery {
 // askRef is the reference of the question at the end.
 const askRef = `"alive"`
 
-// ask asks every socket for an answer.
+// ask asks every socket for an answer that can give one.
 func (l *load) ask() {
 	l.mu.Lock()
 	sockets := make([]*socket, 0, len(l.sockets))
 	for s := range l.sockets {
-		sockets = append(sockets, s)
+		if s.conn != nil {
+			sockets = append(sockets, s)
+		}
 	}
 	l.mu.Unlock()
 	for _, s := range sockets {

@@ -19,6 +19,7 @@
 local n, window = tonumber(ARGV[7]), tonumber(ARGV[8])
 -- So far beyond max_events a stream may go until some of it is removed at once.
 local slack = 32
+renew(log, cfg, clock)
 read()
 local made = 0
 local function answer(ids, replayed, plain)
@@ -110,6 +111,7 @@ if stream.on_full == 'reject' and max > 0 then
 end
 
 if not stream.born then made = make() end
+if not stream.used then redis.call('HSET', cfg, 'used', 1) end
 for e = 1, n do
   if same[e] then
     ids[e] = ids[same[e]]

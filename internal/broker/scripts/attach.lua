@@ -28,6 +28,8 @@ if seek or not floor then start = ARGV[2] end
 if floor and not seek and before(last, floor) then start = '0-0' end
 if start == '$' then start = last end
 
+renew(log, string.sub(log, 1, -4) .. 'cfg', clock) -- the group makes a log
+
 -- With the number of entries before it, Redis can tell the group's lag.
 local read = ARGV[4]
 if start == last and added > 0 then read = added end

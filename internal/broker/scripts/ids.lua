@@ -27,3 +27,13 @@ local function pairs_of(info)
   for i = 1, #info, 2 do t[info[i]] = info[i + 1] end
   return t
 end
+
+-- renew begins a new generation of a stream whose log has had events and was deleted by
+-- others, as DEL does: who reads it cannot tell otherwise that some are missing. It comes
+-- before whatever makes the log again.
+local function renew(log, cfg, clock)
+  if redis.call('EXISTS', log) == 1 or not redis.call('HGET', cfg, 'used') then return end
+  redis.call('HDEL', cfg, 'used', 'trimmed', 'deleted')
+  redis.call('HSET', cfg, 'born', string.format('%.0f', clock[1] * 1000000 + clock[2]),
+    'began', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
+end

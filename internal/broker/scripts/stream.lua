@@ -3,7 +3,8 @@
 -- KEYS[2] cfg (hash)     born (the generation: µs of its making), began (ms; nothing in the
 --                        log is older), max_events, max_age (ms), on_full, ttl (ms), sliding
 --                        (0 or 1), trimmed (the last event that retention has removed),
---                        deleted (how many were deleted one by one)
+--                        deleted (how many were deleted one by one), used (the log has had an
+--                        event: without a log it is lost, see ids.lua)
 -- ARGV[1…5] max_events, max_age, on_full, ttl, sliding of a stream that has none
 -- A stream exists when it has cfg, or its log has entries: others may have made it
 -- by their own XADD. A log without either is there for the groups of sinks only.
@@ -20,10 +21,10 @@ local function roomy() redis.call('HDEL', cfg, '') end
 
 local stream -- what cfg has
 local function read()
-  local v = redis.call('HMGET', cfg, 'born', 'max_events', 'max_age', 'on_full', 'ttl', 'sliding', 'trimmed', 'began')
+  local v = redis.call('HMGET', cfg, 'born', 'max_events', 'max_age', 'on_full', 'ttl', 'sliding', 'trimmed', 'began', 'used')
   stream = {
     born = v[1], max_events = tonumber(v[2] or ARGV[1]), max_age = tonumber(v[3] or ARGV[2]), on_full = v[4] or ARGV[3],
-    ttl = tonumber(v[5] or ARGV[4]), sliding = (v[6] or ARGV[5]) == '1', trimmed = v[7] or '0-0', began = v[8] or '',
+    ttl = tonumber(v[5] or ARGV[4]), sliding = (v[6] or ARGV[5]) == '1', trimmed = v[7] or '0-0', began = v[8] or '', used = v[9],
   }
 end
 

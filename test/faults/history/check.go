@@ -2,7 +2,6 @@ package history
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"eventhub/internal/hub"
@@ -34,6 +33,8 @@ func Check(h *History, bounds Bounds) *Verdict {
 	c := &checker{History: h, Bounds: bounds.orDefault(), Verdict: Verdict{Counts: map[Violation]int{}}}
 	c.index()
 	c.checkValues()
+	c.checkBatches()
+	c.checkFilters()
 	for i := range h.Feeds {
 		f := &h.Feeds[i]
 		switch f.Kind {
@@ -138,37 +139,4 @@ func (c *checker) index() {
 		}
 		c.owed[o.Sink][o.Topic] = o
 	}
-}
-
-// wiped says whether Redis forgot everything between two moments.
-func (c *checker) wiped(from, to time.Duration) bool {
-	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Wipes && f.Began <= to && f.Ended >= from })
-}
-
-// reset says whether a group was forgotten between two moments.
-func (c *checker) reset(from, to time.Duration) bool {
-	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return (f.Wipes || f.Resets) && f.Began <= to && f.Ended >= from })
-}
-
-// forfeit says whether what Redis confirmed at a moment may have gone with a primary.
-func (c *checker) forfeit(at time.Duration) bool {
-	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Forfeits && f.Began-f.Lag <= at && at <= f.Ended })
-}
-
-// shaken says whether Redis may have forgotten anything between two moments.
-func (c *checker) shaken(from, to time.Duration) bool {
-	return c.reset(from, to) || slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Forfeits && f.Began-f.Lag <= to && f.Ended >= from })
-}
-
-// covered says whether a feed was told that it misses an event of a stream.
-func (c *checker) covered(feed string, at place, published time.Duration) bool {
-	return slices.ContainsFunc(c.gaps[feed], func(g Gap) bool {
-		if g.Topic != at.topic || g.At < published {
-			return false
-		}
-		if g.Reason == hub.GapReset {
-			return c.wiped(published, g.At) || c.forfeit(published)
-		}
-		return at.id.Compare(g.From) >= 0 && at.id.Compare(g.To) <= 0
-	})
 }

@@ -12,6 +12,9 @@ import (
 func TestValidHistoriesHaveNoFindings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") })
+		for i := range w.Publishes { // all of a stream may have been published at once
+			w.Publishes[i].Batch = w.Publishes[i].Topic
+		}
 		if v := history.Check(&w.History, history.Bounds{}); len(v.Counts) > 0 || !v.Valid() {
 			t.Fatalf("a valid history is said to be wrong:\n%s", v)
 		}
@@ -31,6 +34,34 @@ func TestEachMutationIsFoundAndOnlyThat(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestADestroyedGroupIsForgivenWhereItWas(t *testing.T) {
+	for _, f := range []history.Fault{{}, {Sinks: []string{work}}, {Topics: []string{"a"}}, {Sinks: []string{work}, Topics: []string{"a"}}} {
+		for seed := range uint64(50) {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			w.destroy(w.some("a"), f)
+			if v := history.Check(&w.History, history.Bounds{}); len(v.Counts) > 0 {
+				t.Fatalf("seed %d: a redelivery after %+v is said to be wrong:\n%s", seed, f, v)
+			}
+		}
+	}
+}
+
+func TestWhatALostGroupHadMayComeAgainToWhoAcksItMeanwhile(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, sink := range []string{work, line} {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			p := w.some("a")
+			d := *w.last(work, p)
+			w.Faults = append(w.Faults, history.Fault{Name: "XGROUP DESTROY", Proof: "yes", Resets: true, Sinks: []string{sink}, Began: d.At + 1, Ended: d.At + 1})
+			w.again(d, 1, w.acked(work, p)+1)
+			v := history.Check(&w.History, history.Bounds{})
+			if sink == work && len(v.Counts) > 0 || sink != work && v.Counts[history.AfterAck] == 0 {
+				t.Fatalf("seed %d, the group of %s: %v\n%s", seed, sink, v.Counts, v)
+			}
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ func (c *checker) checkReader(f *Feed) {
 	seen := map[place]bool{}
 	last := map[string]Delivery{}
 	for _, d := range c.byFeed[f.Name] {
-		if before, ok := last[d.Topic]; ok && d.ID.Compare(before.ID) <= 0 && !c.shaken(before.At, d.At) {
+		if before, ok := last[d.Topic]; ok && d.ID.Compare(before.ID) <= 0 && !c.rewritten(d.Topic, before.At, d.At) {
 			c.find(Order, "%s got %s of %s after %s", f.Name, d.ID, d.Topic, before.ID)
 		}
 		last[d.Topic] = d
@@ -24,16 +24,16 @@ func (c *checker) checkReader(f *Feed) {
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
-		if p == nil || p.Channel || !slices.Contains(f.Topics, p.Topic) || silent && p.Final {
+		if p == nil || p.Channel || !f.wants(p) || silent && p.Final {
 			continue
 		}
 		at := place{p.Topic, p.ID}
 		_, kept := c.entries[at]
 		switch {
 		case seen[at]:
-		case c.covered(f.Name, at, v.attempts[0].Began):
+		case c.covered(f.Name, at, v.attempts[0].Began, p.Replicated):
 			c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
-		case !kept && !p.Replicated && c.forfeit(p.Ended):
+		case !kept && !p.Replicated && c.forfeit(p.Topic, p.Ended):
 			c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
 		default:
 			c.find(Hole, "%s did not get %s of %s (%q, confirmed at %s, in the stream: %v)", f.Name, at.id, at.topic, v.name, p.Ended, kept)
@@ -79,7 +79,7 @@ func (c *checker) checkSubscriber(f *Feed, i int) {
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
-		if p == nil || !p.Channel || !slices.Contains(f.Topics, p.Topic) || seen[v.name] || silent && p.Final {
+		if p == nil || !p.Channel || !f.wants(p) || seen[v.name] || silent && p.Final {
 			continue
 		}
 		if p.Began < conn.Opened || p.Ended+c.Tail > end {
@@ -109,8 +109,9 @@ func (c *checker) silent(i int, f *Feed) bool {
 		return false
 	}
 	began := time.Duration(-1)
-	for _, p := range c.Publishes {
-		if p.Final && p.Outcome == OK && p.Channel == (f.Kind == Broadcast) && slices.Contains(f.Topics, p.Topic) && (began < 0 || p.Began < began) {
+	for i := range c.Publishes {
+		p := &c.Publishes[i]
+		if p.Final && p.Outcome == OK && p.Channel == (f.Kind == Broadcast) && f.wants(p) && (began < 0 || p.Began < began) {
 			began = p.Began
 		}
 	}

@@ -1,9 +1,6 @@
 package history
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Figures are what a history comes to. Durations are measured by clients that share the
 // machine with all else, so they are upper bounds.
@@ -14,16 +11,27 @@ type Figures struct {
 	Delivered int // events that a sink had for the first time, readers' and messages apart
 	Again     int // deliveries to a sink beyond the first
 	Heard     int // events of readers, and messages
+	Redriven  int // dead letters that were made to come again
 
-	Outage   time.Duration // the longest without a confirmed publish, while there were attempts
-	Latest   time.Duration // the longest that an event waited for its first delivery to a sink
-	Recovery time.Duration // from the end of the last fault until an event published since had been delivered; -1: never
+	Outages  map[string]time.Duration // of each stream: the longest without a confirmed publish, while there were attempts
+	Outage   time.Duration            // the longest of any stream
+	Latest   time.Duration            // the longest that an event waited for its first delivery to a sink
+	Recovery time.Duration            // from the end of the last fault until an event published since had been delivered; -1: never
+
+	// Redelivered is the longest that an event which a killed hub's connection held waited,
+	// from the end of that connection, until it came again or was settled.
+	Redelivered time.Duration
 }
 
 func figures(c *checker) Figures {
-	f := Figures{Recovery: -1}
+	f := Figures{Recovery: -1, Outages: outages(c.Publishes), Redelivered: c.redelivered()}
+	for _, d := range c.Redrives {
+		f.Redriven += d.Count
+	}
+	for _, d := range f.Outages {
+		f.Outage = max(f.Outage, d)
+	}
 	published := map[place]time.Duration{}
-	var ends []time.Duration
 	for _, p := range c.Publishes {
 		switch p.Outcome {
 		case Failed:
@@ -34,13 +42,8 @@ func figures(c *checker) Figures {
 			f.Published++
 			if !p.Channel {
 				published[place{p.Topic, p.ID}] = p.Ended
-				ends = append(ends, p.Ended)
 			}
 		}
-	}
-	slices.Sort(ends)
-	for i := 1; i < len(ends); i++ {
-		f.Outage = max(f.Outage, ends[i]-ends[i-1])
 	}
 	var healed time.Duration
 	for _, fault := range c.Faults {

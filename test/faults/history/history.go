@@ -14,6 +14,7 @@ type History struct {
 	Deliveries []Delivery
 	Acks       []Ack
 	Gaps       []Gap
+	Redrives   []Redrive
 	Faults     []Fault
 
 	// What was there when all had calmed down.
@@ -38,6 +39,7 @@ type Feed struct {
 	Kind   Kind
 	Name   string
 	Topics []string // the streams, or channels
+	Labels []string // those of the events that its filter lets through; none: there is no filter
 	Strict bool     // a sink that promises order
 }
 
@@ -57,6 +59,8 @@ type Publish struct {
 	Topic        string
 	Channel      bool // the topic is one
 	Value        string
+	Label        string // what filters go by, "" for none
+	Batch        string // of all that one request published, "" where that was this alone
 	Digest       uint64 // of the data
 	Key          string // idempotency key, "" for none
 	Publisher    string
@@ -111,20 +115,38 @@ type Gap struct {
 	Events   int // 0: not told
 }
 
+// Redrive is that all dead letters of a sink were made to come again, and their attempts
+// to begin anew.
+type Redrive struct {
+	Began time.Duration
+	Sink  string
+	Count int
+}
+
 // Fault is what was done to the hubs or to Redis.
 type Fault struct {
 	Name         string
 	Began, Ended time.Duration
 	Proof        string // what shows that it happened, "" when nothing does
 
-	// Wipes: Redis forgot streams, or all, from before.
+	// Wipes: Redis forgot streams from before, and all that sinks had done with them.
 	Wipes bool
-	// Resets: it forgot what a group had done, and no event.
+	// Resets: it forgot what the groups of sinks had done, and no event.
 	Resets bool
 	// Forfeits: Redis may have forgotten what it confirmed from Lag before Began until
 	// Ended, unless a replica had it.
 	Forfeits bool
 	Lag      time.Duration
+
+	// Hub is the one that this was done to, "" for more or none. Kills: it was gone at once,
+	// and its connections with it.
+	Hub   string
+	Kills bool
+
+	// Topics are the streams of which Redis may have forgotten something, and Sinks those
+	// whose groups it forgot when it Resets. None: all.
+	Topics []string
+	Sinks  []string
 }
 
 // Entry is what a stream holds at the end.

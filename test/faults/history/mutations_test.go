@@ -129,6 +129,16 @@ func mutations() []mutation {
 			w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Began: p.Ended, Ended: p.Ended})
 			w.Feeds = slices.DeleteFunc(w.Feeds, func(f history.Feed) bool { return f.Name == book }) // which would miss it, too
 		}},
+		{"a wipe tells of what it took", history.Announced, func(w *world) { w.wipe(w.some("a"), nil) }},
+		{"a wipe tells of what it took of its stream", history.Announced, func(w *world) { w.wipe(w.some("a"), []string{"a"}) }},
+		{"a wipe of another stream takes an event", history.Lost, func(w *world) { w.wipe(w.some("a"), []string{"b"}) }},
+		{"a failover of another stream's master takes an event", history.Lost, func(w *world) {
+			p := w.some("a")
+			w.vanish(p)
+			w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Topics: []string{"b"}, Began: p.Ended, Ended: p.Ended})
+		}},
+		{"a failover takes what only a primary had, and a gap tells of it", history.Announced, func(w *world) { w.failover(w.some("a"), false) }},
+		{"a failover takes what a replica had, and a gap tells of it", history.Lost, func(w *world) { w.failover(w.some("a"), true) }},
 		{"an event comes that nobody published", history.Phantom, func(w *world) {
 			d := *w.last(book, w.some("a"))
 			d.Value = "nothing"
@@ -156,6 +166,12 @@ func mutations() []mutation {
 			d.Conn = w.open(work)
 			w.again(d, d.Attempt+1, w.tick(0))
 			w.Ended = w.tick(0)
+		}},
+		{"what was acked comes again when another sink's group is gone", history.AfterAck, func(w *world) {
+			w.destroy(w.some("a"), history.Fault{Sinks: []string{line}})
+		}},
+		{"what was acked comes again when the group is gone from another stream", history.AfterAck, func(w *world) {
+			w.destroy(w.some("a"), history.Fault{Sinks: []string{work}, Topics: []string{"b"}})
 		}},
 		{"what was acked comes again to who acked it", history.AfterAck, func(w *world) {
 			p := w.some("a")
@@ -225,6 +241,48 @@ func mutations() []mutation {
 			w.remove(conn, p)
 			w.Gaps = append(w.Gaps, history.Gap{At: p.Ended + time.Second, Conn: conn, Topic: "c", Reason: hub.GapLost})
 		}},
+		{"a sink gets what its filter does not let through", history.Unwanted, func(w *world) {
+			p := w.some("a")
+			w.relabel(p, "us")
+			if w.last(part, p) == nil {
+				w.deliver(w.conns(part)[0], p, 1)
+			}
+		}},
+		{"a reader gets what its filter does not let through", history.Unwanted, func(w *world) {
+			w.relabel(w.some("a"), "other")
+			i := slices.IndexFunc(w.Feeds, func(f history.Feed) bool { return f.Name == book })
+			w.Feeds[i].Labels = []string{"", "eu", "us"}
+		}},
+		{"a sink does not get what its filter lets through", history.Lost, func(w *world) {
+			p := w.some("a")
+			w.relabel(p, "eu")
+			w.forget(part, p)
+			w.state(part, "a").Delivered = w.state(work, "a").Delivered // filtered out or not
+		}},
+		{"of an array an event is missing", history.Torn, func(w *world) {
+			p, q := w.neighbours("a")
+			for i := range w.Publishes {
+				if v := w.Publishes[i].Value; v == p.Value || v == q.Value {
+					w.Publishes[i].Batch = "both"
+				}
+			}
+			w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == q.ID })
+		}},
+		{"a dead letter stays one though it was redriven", history.Pending, func(w *world) {
+			p := w.some("a")
+			w.unack(work, p)
+			o := w.state(work, "a")
+			o.Dead = append(o.Dead, p.ID)
+			w.Redrives = append(w.Redrives, history.Redrive{Began: w.Ended, Sink: work, Count: 1})
+		}},
+		{"an attempt begins anew where another sink was redriven", history.Unflagged, func(w *world) {
+			p := w.some("a")
+			d := *w.last(work, p)
+			w.Conns[d.Conn].Drained = false
+			at := w.acked(work, p) - 1
+			w.Redrives = append(w.Redrives, history.Redrive{Began: at, Sink: line, Count: 1})
+			w.again(d, d.Attempt, at)
+		}},
 		{"a socket does not answer", history.Silent, func(w *world) { w.Conns[w.conns(work)[0]].Answered = false }},
 		{"a subscriber hears of nothing at the end", history.Silent, func(w *world) {
 			conn := w.conns(cast)[0]
@@ -241,10 +299,47 @@ func (w *world) final(value string) bool {
 	return slices.ContainsFunc(w.Publishes, func(p history.Publish) bool { return p.Final && p.Value == value })
 }
 
+// relabel has an event have been published with another label.
+func (w *world) relabel(p *history.Publish, label string) {
+	for i := range w.Publishes {
+		if w.Publishes[i].Value == p.Value {
+			w.Publishes[i].Label = label
+		}
+	}
+}
+
 // acked is when the ack of an event was confirmed.
 func (w *world) acked(sink string, p *history.Publish) time.Duration {
 	i := slices.IndexFunc(w.Acks, func(a history.Ack) bool { return w.Conns[a.Conn].Feed == sink && a.ID == p.ID && a.Done })
 	return w.Acks[i].Confirmed
+}
+
+// wipe takes an event from a sink, which is told that the stream was reset, by a fault of
+// some streams.
+func (w *world) wipe(p *history.Publish, topics []string) {
+	w.forget(work, p)
+	w.Faults = append(w.Faults, history.Fault{Name: "DEL", Proof: "yes", Wipes: true, Topics: topics, Began: p.Ended, Ended: p.Ended + 1})
+	w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: p.Topic, Reason: hub.GapReset})
+}
+
+// failover takes an event from everywhere, and tells a sink that the stream was reset.
+func (w *world) failover(p *history.Publish, replicated bool) {
+	w.vanish(p)
+	p.Replicated = replicated
+	w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Lag: p.Began, Began: p.Began, Ended: p.Ended})
+	w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: p.Topic, Reason: hub.GapReset})
+}
+
+// destroy has an event that was acked come again, to a new connection, after a fault by
+// which groups were forgotten.
+func (w *world) destroy(p *history.Publish, f history.Fault) {
+	f.Name, f.Proof, f.Resets = "XGROUP DESTROY", "yes", true
+	f.Began, f.Ended = w.tick(0), w.tick(0)
+	w.Faults = append(w.Faults, f)
+	d := *w.last(work, p)
+	d.Conn = w.open(work)
+	w.again(d, d.Attempt+1, w.tick(0))
+	w.Ended = w.tick(0)
 }
 
 // vanish removes an event from everywhere: nobody has had it.

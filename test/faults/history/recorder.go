@@ -87,6 +87,11 @@ func (r *Recorder) Gap(g Gap) {
 	})
 }
 
+// Redrive notes what was asked for, whatever came of it.
+func (r *Recorder) Redrive(d Redrive) {
+	r.note(func(h *History) { h.Redrives = append(h.Redrives, d) })
+}
+
 // Fault notes what was done.
 func (r *Recorder) Fault(f Fault) { r.note(func(h *History) { h.Faults = append(h.Faults, f) }) }
 
@@ -99,6 +104,7 @@ func (r *Recorder) History() History {
 		all.Feeds, all.Publishes, all.Conns = slices.Clone(h.Feeds), slices.Clone(h.Publishes), slices.Clone(h.Conns)
 		all.Deliveries, all.Acks = slices.Clone(h.Deliveries), slices.Clone(h.Acks)
 		all.Gaps, all.Faults = slices.Clone(h.Gaps), slices.Clone(h.Faults)
+		all.Redrives = slices.Clone(h.Redrives)
 	})
 	return all
 }

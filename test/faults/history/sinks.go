@@ -14,7 +14,7 @@ func (c *checker) checkSink(f *Feed) {
 		seen[at] = append(seen[at], d)
 	}
 	for _, v := range c.order {
-		if p := &v.attempts[0]; p.Channel || !slices.Contains(f.Topics, p.Topic) {
+		if p := &v.attempts[0]; p.Channel || !f.wants(p) {
 			continue
 		}
 		for at := range v.ids {
@@ -50,14 +50,16 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	case slices.Contains(owed.Pending, at.id):
 		c.find(Pending, "%s: %s of %s is still held by somebody", f.Name, at.id, at.topic)
 	case done:
+	case slices.Contains(owed.Dead, at.id) && c.redriven(f.Name):
+		c.find(Pending, "%s: %s of %s is a dead letter, though all were redriven", f.Name, at.id, at.topic)
 	case slices.Contains(owed.Dead, at.id):
 		c.find(Dead, "%s: %s of %s", f.Name, at.id, at.topic)
 	case kept && at.id.Compare(owed.Delivered) > 0:
 		c.find(Undelivered, "%s: %s of %s is behind where the group is", f.Name, at.id, at.topic)
 	case mayBe:
-	case c.covered(f.Name, at, v.attempts[0].Began):
+	case c.covered(f.Name, at, v.attempts[0].Began, replicated):
 		c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
-	case !kept && !replicated && c.forfeit(published), !kept && !confirmed:
+	case !kept && !replicated && c.forfeit(at.topic, published), !kept && !confirmed:
 		c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
 	default:
 		c.find(Lost, "%s: %s of %s (%q, confirmed at %s, in the stream: %v, delivered %d times) was never acked, and nobody told of it",
@@ -67,14 +69,15 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 
 // checkAttempts: a delivery that somebody saw has been counted for all that come later. A
 // connection that was there before may have been given the event first, and see it last.
-// What a drain takes back costs no attempt, nor what a strict sink does because an older
+// A redrive begins anew. What a drain takes back costs no attempt, nor what a strict sink does because an older
 // event has failed.
 func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 	for i, s := range seen {
 		for _, before := range seen[:i] {
 			later := s.Conn == before.Conn || c.Conns[s.Conn].Opened >= before.At
 			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && (f.Strict || c.Conns[before.Conn].Drained)
-			if later && !grown && !c.shaken(before.At, s.At) {
+			grown = grown || c.redrivenBetween(f.Name, before.At, s.At)
+			if later && !grown && !c.shaken(f.Name, at.topic, before.At, s.At) {
 				c.find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
 					f.Name, at.id, at.topic, before.At, before.Attempt, before.Conn, s.At, s.Attempt, s.Conn)
 				return
@@ -84,7 +87,8 @@ func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 }
 
 // checkSettled: after its ack is confirmed, an event comes at most once more to a
-// connection that was there before, and soon.
+// connection that was there before, and soon. To that which acked it nothing can be under
+// way, unless the sink's group was lost while it had the event: what it had comes again.
 func (c *checker) checkSettled(f *Feed, at place, seen []Delivery) {
 	var ack *Ack
 	acks := c.acks[f.Name][at]
@@ -98,11 +102,12 @@ func (c *checker) checkSettled(f *Feed, at place, seen []Delivery) {
 	}
 	late := map[int]int{}
 	for _, s := range seen {
-		if s.At <= ack.Confirmed || c.reset(ack.Sent, s.At) || c.forfeit(ack.Confirmed) || c.forfeit(ack.Sent) {
+		if s.At <= ack.Confirmed || c.reset(f.Name, at.topic, ack.Sent, s.At) || c.forfeit(at.topic, ack.Confirmed) || c.forfeit(at.topic, ack.Sent) {
 			continue
 		}
 		late[s.Conn]++
-		if c.Conns[s.Conn].Opened > ack.Confirmed || s.Conn == ack.Conn || late[s.Conn] > 1 || s.At > ack.Confirmed+c.InFlight {
+		own := s.Conn == ack.Conn && !c.reset(f.Name, at.topic, seen[0].At, ack.Confirmed)
+		if own || c.Conns[s.Conn].Opened > ack.Confirmed || late[s.Conn] > 1 || s.At > ack.Confirmed+c.InFlight {
 			c.find(AfterAck, "%s: %s of %s was acked on connection %d, confirmed at %s, and came at %s to connection %d (hub %s, opened at %s) as attempt %d",
 				f.Name, at.id, at.topic, ack.Conn, ack.Confirmed, s.At, s.Conn, c.Conns[s.Conn].Hub, c.Conns[s.Conn].Opened, s.Attempt)
 			return
@@ -130,7 +135,7 @@ func (c *checker) checkStrict(f *Feed) {
 	})
 	for i := 1; i < len(firsts); i++ {
 		older, younger := firsts[i-1], firsts[i]
-		if older.topic == younger.topic && older.order > younger.order && !c.shaken(younger.at, older.at) {
+		if older.topic == younger.topic && older.order > younger.order && !c.shaken(f.Name, older.topic, younger.at, older.at) {
 			c.find(Order, "%s: %s of %s came at %s, after the younger %s at %s", f.Name, older.id, older.topic, older.at, younger.id, younger.at)
 		}
 	}

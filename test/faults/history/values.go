@@ -37,7 +37,7 @@ func (c *checker) checkValues() {
 		case v.stored > most:
 			c.find(Duplicate, "%s holds %q %d times, %d are explained", first.Topic, v.name, v.stored, most)
 		// What a failover or a wipe has taken is published again with another id.
-		case len(v.ids) > most && !c.shaken(first.Began, last.Ended):
+		case len(v.ids) > most && !c.rewritten(first.Topic, first.Began, last.Ended):
 			c.find(Duplicate, "%q has had %d ids, %d are explained: %v", v.name, len(v.ids), most, v.ids)
 		}
 	}

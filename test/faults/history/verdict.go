@@ -35,6 +35,8 @@ const (
 	Order     Violation = "order broken"                  //
 	Hole      Violation = "undetected hole"               // of a reader or broadcast subscriber, without a gap
 	Silent    Violation = "silent socket"                 // it was open at the end, and dead
+	Unwanted  Violation = "unwanted"                      // it came though the filter does not let it through
+	Torn      Violation = "stored in part"                // of what one request published
 )
 
 // Harmless says whether a finding is only counted.
@@ -93,5 +95,5 @@ func (v *Verdict) String() string {
 
 // Violations lists all classes of findings.
 func Violations() []Violation {
-	return []Violation{Undelivered, Pending, Lost, Dead, Announced, Forfeited, Phantom, Corrupt, Duplicate, AfterAck, Unflagged, Order, Hole, Silent}
+	return []Violation{Undelivered, Pending, Lost, Dead, Announced, Forfeited, Phantom, Corrupt, Duplicate, AfterAck, Unflagged, Order, Hole, Silent, Unwanted, Torn}
 }

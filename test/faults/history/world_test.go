@@ -19,6 +19,7 @@ type world struct {
 }
 
 const (
+	part = "part" // a sink that wants what is labelled eu
 	work = "work" // two connections at the same time, over both streams
 	line = "line" // strict, one stream
 	book = "book" // the reader
@@ -30,13 +31,14 @@ func newWorld(pick func(n int) int) *world {
 	w.Feeds = []history.Feed{
 		{Kind: history.Sink, Name: work, Topics: []string{"a", "b"}},
 		{Kind: history.Sink, Name: line, Topics: []string{"a"}, Strict: true},
+		{Kind: history.Sink, Name: part, Topics: []string{"a", "b"}, Labels: []string{"eu"}},
 		{Kind: history.Reader, Name: book, Topics: []string{"a", "b"}},
 		{Kind: history.Broadcast, Name: cast, Topics: []string{"c"}},
 	}
-	for _, feed := range []string{work, work, line, line, book, cast, cast} {
+	for _, feed := range []string{work, work, line, line, part, book, cast, cast} {
 		w.open(feed)
 	}
-	w.Owed = []history.Owed{{Sink: work, Topic: "a"}, {Sink: work, Topic: "b"}, {Sink: line, Topic: "a"}}
+	w.Owed = []history.Owed{{Sink: work, Topic: "a"}, {Sink: work, Topic: "b"}, {Sink: line, Topic: "a"}, {Sink: part, Topic: "a"}, {Sink: part, Topic: "b"}}
 	for range 6 + pick(20) {
 		w.event([]string{"a", "b", "c"}[pick(3)], false)
 	}
@@ -90,7 +92,7 @@ func (w *world) event(topic string, final bool) {
 	channel := topic == "c"
 	p := history.Publish{
 		Topic: topic, Channel: channel, Value: fmt.Sprintf("v%d", len(w.Publishes)), Publisher: "p",
-		Hub: fmt.Sprint(w.pick(3)), Final: final, Outcome: history.OK,
+		Hub: fmt.Sprint(w.pick(3)), Final: final, Outcome: history.OK, Label: []string{"", "eu", "us"}[w.pick(3)],
 	}
 	p.Digest = digest(p.Value)
 	if !channel && w.pick(2) == 0 {
@@ -118,6 +120,9 @@ func (w *world) event(topic string, final bool) {
 	w.consume(work, &p)
 	if topic == "a" {
 		w.consume(line, &p)
+	}
+	if p.Label == "eu" {
+		w.consume(part, &p)
 	}
 	w.deliver(w.conns(book)[0], &p, 0)
 }

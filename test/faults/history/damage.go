@@ -1,0 +1,62 @@
+package history
+
+import (
+	"slices"
+	"time"
+
+	"eventhub/internal/hub"
+)
+
+// concerns says whether a fault is one of a stream.
+func (f *Fault) concerns(topic string) bool {
+	return len(f.Topics) == 0 || slices.Contains(f.Topics, topic)
+}
+
+// hit says whether a fault was there between two moments.
+func (f *Fault) hit(from, to time.Duration) bool { return f.Began <= to && f.Ended >= from }
+
+// wiped says whether Redis forgot a stream between two moments.
+func (c *checker) wiped(topic string, from, to time.Duration) bool {
+	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Wipes && f.concerns(topic) && f.hit(from, to) })
+}
+
+// reset says whether a sink's group in a stream was forgotten between two moments.
+func (c *checker) reset(sink, topic string, from, to time.Duration) bool {
+	return c.wiped(topic, from, to) || slices.ContainsFunc(c.Faults, func(f Fault) bool {
+		return f.Resets && f.concerns(topic) && (len(f.Sinks) == 0 || slices.Contains(f.Sinks, sink)) && f.hit(from, to)
+	})
+}
+
+// forfeit says whether what Redis confirmed of a stream at a moment may have gone with a
+// primary.
+func (c *checker) forfeit(topic string, at time.Duration) bool { return c.forfeited(topic, at, at) }
+
+func (c *checker) forfeited(topic string, from, to time.Duration) bool {
+	return slices.ContainsFunc(c.Faults, func(f Fault) bool {
+		return f.Forfeits && f.concerns(topic) && f.Began-f.Lag <= to && f.Ended >= from
+	})
+}
+
+// rewritten says whether Redis may have forgotten events of a stream between two moments.
+func (c *checker) rewritten(topic string, from, to time.Duration) bool {
+	return c.wiped(topic, from, to) || c.forfeited(topic, from, to)
+}
+
+// shaken says whether it may have forgotten anything of a sink in a stream.
+func (c *checker) shaken(sink, topic string, from, to time.Duration) bool {
+	return c.reset(sink, topic, from, to) || c.forfeited(topic, from, to)
+}
+
+// covered says whether a feed was told that it misses an event of a stream. What is
+// durable, as a replica had it, no failover may take, told or not.
+func (c *checker) covered(feed string, at place, published time.Duration, durable bool) bool {
+	return slices.ContainsFunc(c.gaps[feed], func(g Gap) bool {
+		if g.Topic != at.topic || g.At < published {
+			return false
+		}
+		if g.Reason == hub.GapReset {
+			return c.wiped(at.topic, published, g.At) || !durable && c.forfeit(at.topic, published)
+		}
+		return at.id.Compare(g.From) >= 0 && at.id.Compare(g.To) <= 0
+	})
+}
