@@ -20,7 +20,7 @@ func failoverScenarios() []*scenario {
 		add := func(s *scenario) {
 			s.name += "-" + durability
 			s.what += ", durability=" + durability
-			s.load.durability = durability
+			s.load.durability, s.alone = durability, true
 			s.bounds = history.Bounds{InFlight: 20 * time.Second, Announce: 20 * time.Second, Tail: 8 * time.Second}
 			list = append(list, s)
 		}
@@ -55,16 +55,16 @@ func failoverScenarios() []*scenario {
 	}
 	return append(list,
 		&scenario{
-			name: "cluster-failover", what: "CLUSTER FAILOVER, by which nothing is lost", on: []string{cluster}, outage: failoverOutage(cluster),
+			name: "cluster-failover", what: "CLUSTER FAILOVER, by which nothing is lost", on: []string{cluster}, alone: true, outage: failoverOutage(cluster),
 			fault: besideReaders(func(r *rig) { promote(r, false) }), check: checkNeighbours,
 		},
 		&scenario{
-			name: "cluster-takeover", what: "CLUSTER FAILOVER TAKEOVER, without asking anybody", on: []string{cluster}, outage: failoverOutage(cluster),
+			name: "cluster-takeover", what: "CLUSTER FAILOVER TAKEOVER, without asking anybody", on: []string{cluster}, alone: true, outage: failoverOutage(cluster),
 			fault: besideReaders(func(r *rig) { promote(r, true) }), check: checkNeighbours,
 		},
 		&scenario{
 			name: "cluster-migration", what: "the slot of a stream moves to another master, and back: no publish fails, or takes 1 s", on: []string{cluster},
-			shortOn: []string{cluster}, outage: time.Second, fault: migrate, check: checkMigration,
+			shortOn: []string{cluster}, alone: true, outage: time.Second, fault: migrate, check: checkMigration,
 		})
 }
 

@@ -13,7 +13,7 @@ func hubScenarios() []*scenario {
 	list := []*scenario{
 		{
 			name: "hub-kill", what: "kill -9 of one hub after another, each started again", on: everywhere(), shortOn: []string{single, cluster},
-			fault: killHubs, latest: ackWait + 2*time.Second, redelivered: ackWait + 2*time.Second,
+			alone: true, fault: killHubs, latest: ackWait + 2*time.Second, redelivered: ackWait + 2*time.Second,
 		},
 		{name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", on: everywhere(), shortOn: []string{single}, fault: rollHubs},
 	}

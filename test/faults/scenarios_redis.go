@@ -53,7 +53,7 @@ func killScenarios(kind string) []*scenario {
 		},
 	}
 	for _, s := range list {
-		s.on = []string{kind}
+		s.on, s.alone = []string{kind}, true
 		s.outage, s.recovery = killDowntime(kind)+2*time.Second, 2*time.Second
 		s.bounds.InFlight = 10 * time.Second
 	}
