@@ -135,6 +135,9 @@ func pauseRedis(r *rig, f history.Fault, pause time.Duration) {
 		}()
 		r.pass(pause)
 		node.Resume()
+		if f.Forfeits {
+			r.pass(3 * time.Second) // it may take writes until it knows that it is none
+		}
 		if !<-deaf {
 			return ""
 		}
