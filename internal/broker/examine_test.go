@@ -166,6 +166,14 @@ func TestDoctorTellsWhatKindOfRedisItIs(t *testing.T) {
 			t.Errorf("nothing is told of %s", node.Addr())
 		}
 	}
+	look := func() map[string]broker.Finding { return examine(t, broker.Options{RedisURL: cluster.URL()}) }
+	want(t, look(), broker.CheckCoverage, broker.LevelWarning, "all masters", "cluster-require-full-coverage no")
+	for _, node := range cluster.Nodes {
+		if err := node.Client(t).ConfigSet(t.Context(), "cluster-require-full-coverage", "no").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, look(), broker.CheckCoverage, broker.LevelOK)
 }
 
 func TestDoctorTellsThatRedisIsNotThere(t *testing.T) {

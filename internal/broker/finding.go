@@ -28,6 +28,7 @@ const (
 	CheckReach       = "reach"
 	CheckVersion     = "version"
 	CheckMode        = "mode"
+	CheckCoverage    = "coverage"
 	CheckRole        = "role"
 	CheckRights      = "rights"
 	CheckPersistence = "persistence"

@@ -30,7 +30,7 @@ func (j judge) judge(f *facts) []Finding {
 	}
 	findings := []Finding{ok(CheckReach, "Redis answers")}
 	for _, one := range []func(*facts) Finding{
-		j.version, j.mode, j.role, j.rights, j.persistence, j.eviction, j.memory, j.replicas, j.clients, j.latency, j.clock,
+		j.version, j.mode, j.coverage, j.role, j.rights, j.persistence, j.eviction, j.memory, j.replicas, j.clients, j.latency, j.clock,
 	} {
 		if finding := one(f); finding.Check != "" { // else there is nothing to tell
 			findings = append(findings, finding)
@@ -66,6 +66,20 @@ func (j judge) mode(f *facts) Finding {
 		return Finding{}
 	default:
 		return ok(CheckMode, mode)
+	}
+}
+
+// coverage is about what a cluster serves while one of its masters is missing.
+func (j judge) coverage(f *facts) Finding {
+	whole := f.config["cluster-require-full-coverage"]
+	switch {
+	case f.info["redis_mode"] != "cluster" || whole == "": // or CONFIG may not be asked
+		return Finding{}
+	case whole == "yes":
+		return bad(LevelWarning, CheckCoverage, "from when one master is missed until another has its place, the cluster refuses the streams of all masters, not only of that one",
+			"in redis.conf of each node: cluster-require-full-coverage no")
+	default:
+		return ok(CheckCoverage, "while one master is missing, the streams of the others are served")
 	}
 }
 
