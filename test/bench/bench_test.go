@@ -86,7 +86,7 @@ func TestSoakIsMeasured(t *testing.T) {
 	if err := run(t.Context(), slices.Concat(quick, []string{"-soak", "1s", "-sockets", "10"}), nil, &table, io.Discard); err != nil {
 		t.Errorf("%v\n%s", err, &table)
 	}
-	for _, want := range []string{"Soak of 1s", "\nresident, KiB ", "\ngoroutines ", "10 sockets left, to before any came"} {
+	for _, want := range []string{"Soak of 1s", "\nresident, KiB ", "\ngoroutines ", "10 sockets left, to before any came", "\nhub  ", "\nbare program  "} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("%q is not in the table:\n%s", want, &table)
 		}

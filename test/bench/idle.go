@@ -76,9 +76,9 @@ func (r *rig) stay(ctx context.Context, m *memory, sockets []*socket, channel st
 	return err
 }
 
-// settled is the memory of the hub once it is at rest.
+// settled is the memory of the server once it is at rest.
 func (r *rig) settled(ctx context.Context) (int64, error) {
-	return settledBytes(ctx, r.hub.pid(), min(5*time.Second, 2*r.opts.duration))
+	return settledBytes(ctx, r.pid, min(5*time.Second, 2*r.opts.duration))
 }
 
 // givenBack reads the memory once nine tenths of what the sockets had are free, or
@@ -87,7 +87,7 @@ func (r *rig) givenBack(ctx context.Context, m *memory) (int64, error) {
 	const longest = 30 * time.Second
 	deadline := time.Now().Add(min(5*r.opts.duration, longest))
 	for {
-		now, err := residentBytes(r.hub.pid())
+		now, err := residentBytes(r.pid)
 		if err != nil || now < m.Alone+(m.Used-m.Alone)/10 || time.Now().After(deadline) {
 			return now, err
 		}

@@ -101,8 +101,12 @@ func latencyOfHub(times int) probe {
 }
 
 // latencyOfBare is the same through the shortest way that there is.
-func latencyOfBare(ctx context.Context, r *rig) (sample, error) {
-	return r.beside(ctx, bareWorker, func(pids []int, addr string) (sample, error) { return r.latency(ctx, pids, addr, r.opts.rate) })
+func latencyOfBare(times int) probe {
+	return func(ctx context.Context, r *rig) (sample, error) {
+		return r.beside(ctx, bareWorker, func(pids []int, addr string) (sample, error) {
+			return r.latency(ctx, pids, addr, times*r.opts.rate)
+		})
+	}
 }
 
 func (r *rig) latency(ctx context.Context, pids []int, addr string, rate int) (sample, error) {

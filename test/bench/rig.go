@@ -20,6 +20,7 @@ type rig struct {
 	db     *redis.Client
 	hub    *process
 	addr   string // of the hub
+	pid    int    // of what listens there
 	client *http.Client
 	layout layout
 	names  int // given out by next
@@ -43,7 +44,7 @@ func newRig(ctx context.Context, opts options, dir string, settings []string) (r
 	if err := r.addHub(ctx); err != nil {
 		return r, err
 	}
-	r.hub, r.addr = r.hubs[0], r.addrs[0]
+	r.hub, r.addr, r.pid = r.hubs[0], r.addrs[0], r.hubs[0].pid()
 	r.layout, err = learnLayout(ctx, r)
 	return r, err
 }

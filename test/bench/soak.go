@@ -17,10 +17,11 @@ type soak struct {
 	Visits   int64   `json:"visits"`              // sockets that came and went
 	Again    int64   `json:"again"`               // events that came again, after a visitor had left with them
 
-	Resident   trend  `json:"resident_bytes"`
-	Goroutines trend  `json:"goroutines"`
-	Goals      []goal `json:"goals"` // of a crowd that comes and goes
-	Error      string `json:"error,omitempty"`
+	Resident   trend       `json:"resident_bytes"`
+	Goroutines trend       `json:"goroutines"`
+	Crowds     []aftermath `json:"crowds"` // that come and go: of a hub, and of a bare program
+	Goals      []goal      `json:"goals"`  // of the hub's
+	Error      string      `json:"error,omitempty"`
 }
 
 // trend is a figure at the beginning and at the end, each the median over a fifth of
@@ -89,50 +90,35 @@ func (s *soak) check() error {
 	return errors.Join(errs...)
 }
 
-// crowd has 10,000 sockets come and go twice, on a hub that had nothing else to do.
+// crowd has 10,000 sockets come and go twice, on a hub that had nothing else to do, and on
+// a program that does nothing else.
 func (s *soak) crowd(ctx context.Context, r *rig) error {
-	n := min(limitSockets, r.opts.sockets)
-	if err := r.visit(ctx, min(n, 50), func([]*socket, string) error { return nil }); err != nil {
-		return err
-	}
-	before, err := r.settled(ctx)
+	hub, err := r.aftermath(ctx, "hub")
 	if err != nil {
 		return err
 	}
-	wait := min(30*time.Second, r.opts.soak)
-	var left []float64
-	for range 2 {
-		m := &memory{Sockets: int64(n), Alone: before}
-		if err := r.visit(ctx, n, func(sockets []*socket, channel string) error { return r.stay(ctx, m, sockets, channel) }); err != nil {
-			return err
-		}
-		if err := pause(ctx, wait); err != nil {
-			return err
-		}
-		now, err := residentBytes(r.hub.pid())
-		if err != nil {
-			return err
-		}
-		left = append(left, float64(now))
-	}
+	s.Crowds = []aftermath{hub}
 	const most = 1.10
-	figure := fmt.Sprintf("resident %s after %s sockets left, to ", wait, thousands(int64(n)))
+	figure := fmt.Sprintf("resident %s after %s sockets left, to ", r.afterwards(), thousands(hub.Sockets))
 	s.Goals = []goal{
-		goal{Figure: figure + "before any came", Most: most}.judge(left[0] / float64(before)),
-		goal{Figure: figure + "after as many had left", Most: most}.judge(left[1] / left[0]),
+		goal{Figure: figure + "before any came", Most: most}.judge(float64(hub.First) / float64(hub.Before)),
+		goal{Figure: figure + "after as many had left", Most: most}.judge(float64(hub.Second) / float64(hub.First)),
 	}
-	return nil
+	_, err = r.beside(ctx, bareSockets, func(pids []int, addr string) (sample, error) {
+		bare := *r
+		bare.addr, bare.pid = addr, pids[0]
+		after, err := bare.aftermath(ctx, "bare program")
+		s.Crowds = append(s.Crowds, after)
+		return sample{}, err
+	})
+	return err
 }
 
 func (s *soak) write(b *strings.Builder) {
 	if s.Events > 0 {
 		s.writeLoad(b)
 	}
-	goals := table{{"", "figure", "goal", "is", "met"}}
-	for _, g := range s.Goals {
-		goals = append(goals, g.line("crowd"))
-	}
-	goals.write(b, "A hub without other work", 2)
+	s.writeCrowds(b)
 	if s.Error != "" {
 		fmt.Fprintf(b, "\nFAILED soak: %s\n", s.Error)
 	}

@@ -17,7 +17,7 @@ func (r *report) text() string {
 	fmt.Fprintf(&b, "%s at commit %s, %s\n%d × %s, %s, %s, Redis %s\n",
 		r.Command, r.Commit, r.Time.Format(time.DateOnly), m.CPUs, m.Model, m.OS, m.Go, m.Redis)
 	throughput := table{{"row", "hub", "yardstick", "ratio", "spread", "CPU hub", "Redis", "load", "commands"}}
-	latencies := table{{"row", "p50", "", "p99", "", "ratio", "p99.9", "max", "yardstick p50", "p99", "p99.9", "max"}}
+	latencies := table{{"row", "p50", "", "p99", "", "ratio", "p99.9", "max", "yardstick p50", "p99", "p99.9", "max", "CPU hub", "Redis", "load"}}
 	memories := table{{"row", "sockets", "joined/s", "idle", "after a message", "after they left", "hub alone"}}
 	goals := table{{"row", "figure", "goal", "is", "met"}}
 	for _, row := range r.Rows {
@@ -35,7 +35,7 @@ func (r *report) text() string {
 		}
 	}
 	throughput.write(&b, "Throughput in events a second; CPU seconds per million events, while the hub was measured;\ncommands that Redis executed for each event", 1)
-	latencies.write(&b, "Latency in µs; in parentheses, what the hub adds to the yardstick; ratio: of the p99 to the yardstick's", 1)
+	latencies.write(&b, "Latency in µs; in parentheses, what the hub adds to the yardstick; ratio: of the p99 to the yardstick's;\nCPU seconds per million events", 1)
 	memories.write(&b, "Resident memory of the hub in KiB a socket; of the hub without sockets in KiB", 1)
 	goals.write(&b, "Goals", 2)
 	for _, row := range r.Rows {
@@ -57,24 +57,31 @@ func (r *report) text() string {
 }
 
 func throughputLine(row result) []string {
-	line := []string{row.Name, perSecond(row.Hub.Rate), "", "", spread(row.Hub), "", "", "", digits(row.Hub.commands())}
+	line := []string{row.Name, perSecond(row.Hub.Rate), "", "", spread(row.Hub)}
 	if row.Raw.Rate > 0 {
 		line[2], line[3] = perSecond(row.Raw.Rate), fmt.Sprintf("%.2f", row.Ratio)
 	}
-	if cpu := row.Hub.CPU; cpu != nil {
-		for i, seconds := range []float64{cpu.Hub, cpu.Redis, cpu.Load} {
-			line[5+i] = fmt.Sprintf("%.2f", seconds)
-		}
+	return append(append(line, cpuCells(row.Hub.CPU)...), digits(row.Hub.commands()))
+}
+
+// cpuCells are empty where nothing is known.
+func cpuCells(cpu *usage) []string {
+	if cpu == nil {
+		return make([]string, 3)
 	}
-	return line
+	var cells []string
+	for _, seconds := range []float64{cpu.Hub, cpu.Redis, cpu.Load} {
+		cells = append(cells, fmt.Sprintf("%.2f", seconds))
+	}
+	return cells
 }
 
 func latencyLine(row result) []string {
 	hub, raw, added := row.Hub.Latency, row.Raw.Latency, row.Added
-	return []string{
+	return append([]string{
 		row.Name, micros(hub.P50), plus(added.P50), micros(hub.P99), plus(added.P99), fmt.Sprintf("%.2f", row.Ratio),
 		micros(hub.P999), micros(hub.Max), micros(raw.P50), micros(raw.P99), micros(raw.P999), micros(raw.Max),
-	}
+	}, cpuCells(row.Hub.CPU)...)
 }
 
 func memoryLine(row result) []string {

@@ -23,6 +23,7 @@ const (
 	plainSockets = "sockets"
 	bareWorker   = "worker"
 	bareStore    = "store"
+	bareSockets  = "crowd"
 )
 
 // redisOfYardstick is the environment variable with the Redis of a yardstick that uses it.
@@ -48,6 +49,8 @@ func serveYardstick(kind string, stdout io.Writer) error {
 		handler = newBare(os.Getenv(redisOfYardstick))
 	case bareStore:
 		handler = newGrouped(os.Getenv(redisOfYardstick))
+	case bareSockets:
+		handler = newSockets()
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
