@@ -238,11 +238,22 @@ func (s *sink) ackElsewhere(stream string, ids []hub.ID, calls int, then func(hu
 	began, config := ackCalls{calls, time.Now()}, s.config
 	o, cmds := s.broker.ackOp(s.name, stream, ids)
 	s.flying++
+	st := s.streams[stream]
+	if st != nil {
+		st.settling++
+	}
 	o.done = func() {
 		s.post(func() {
 			s.flying--
 			result, err := s.broker.ackAnswer(s.name, stream, ids, cmds, began, config)
-			if st := s.streams[stream]; st != nil && err == nil {
+			switch {
+			case st == nil:
+			case err != nil:
+				st.settling--
+				s.doubts(st) // they may still be pending
+				st.unsettled(ids)
+			default:
+				st.settling--
 				st.moved = true
 				s.discharge(st, textsOf(result.Done))
 			}

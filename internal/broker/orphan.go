@@ -20,7 +20,7 @@ const orphanEvents = 10_000
 // up meanwhile, and acks have all been answered. Hand-backs go before, by the
 // same lane.
 func (s *sink) findOrphans(st *sinkStream) {
-	if !st.orphans || st.reads > 0 || st.searching || st.reclaiming || st.acking || len(st.acks) > 0 || st.releasing > 0 {
+	if !st.orphans || st.reads > 0 || st.searching || st.reclaiming || st.acking || len(st.acks) > 0 || st.settling > 0 || st.releasing > 0 {
 		return
 	}
 	st.orphans, st.searching = false, true

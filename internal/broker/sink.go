@@ -62,6 +62,7 @@ type sinkStream struct {
 	muted       int    // attachments that are
 	grants      uint64 // events that were taken over, as opposed to read
 	releasing   int    // releases whose end has not been heard
+	settling    int    // acks by a script of which the same is true
 	looks       uint64 // reads and reclaims that were sent
 	reclaiming  bool
 	reclaimAt   time.Time
