@@ -192,6 +192,31 @@ func TestLostGroupIsMadeAgainFromWhatWasAcknowledged(t *testing.T) {
 	}
 }
 
+// An ack that comes when its group is gone, and before anybody has noticed, settles nothing.
+func TestAckOfALostGroupIsConfirmedOnlyIfItsEventDoesNotComeAgain(t *testing.T) {
+	t.Parallel()
+	redis := startRedis(t)
+	h := startHub(t, "HUB_REDIS_URL="+redis.URL())
+	s := h.dial("/v1/sinks/billing/ws?stream=orders&prefetch=1")
+	for range 5 {
+		id := h.publish("orders", `{"data":1}`)
+		s.until(id)
+		if err := redis.Client(t).XGroupDestroy(t.Context(), "hub:{orders}:log", "billing").Err(); err != nil {
+			t.Fatal(err)
+		}
+		answer := s.ack("orders", id)
+		again, last := false, h.publish("orders", `{"data":2}`)
+		for came := ""; came != last; {
+			came = s.events(1)[0].ID
+			again = again || came == id
+			s.ack("orders", came)
+		}
+		if confirmed := slices.Contains(answer.Acked, id); confirmed == again {
+			t.Errorf("the event came again: %v, and its ack was answered %+v", again, answer)
+		}
+	}
+}
+
 func TestEventsOfOtherProgramsAreServed(t *testing.T) {
 	t.Parallel()
 	redis := startRedis(t)

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -202,25 +203,42 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 }
 
 // ackMissed answers an ack of which Redis did not find all pending: others have
-// acknowledged them, which is as good, or made them dead letters.
+// acknowledged them, which is as good, or made them dead letters; or the group was lost,
+// and what it has not handed out since was acknowledged in vain.
 func (s *sink) ackMissed(st *sinkStream, ack pendingAck) {
 	args := []any{"hmget", st.keys[6]}
 	for _, id := range ack.ids {
 		args = append(args, id.String())
 	}
-	cmd := command(args...)
-	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 24 * len(args)}, func() {
-		letters, err := cmd.Slice()
+	dead, groups := command(args...), redis.NewXInfoGroupsCmd(context.Background(), st.log())
+	s.submit(st, &op{cmds: []redis.Cmder{dead, groups}, bytes: 24 * len(args)}, func() {
+		letters, err := dead.Slice()
+		read, lost := lastRead(groups, s.name)
 		var result hub.Settled
 		for i, id := range ack.ids {
-			if i < len(letters) && letters[i] != nil {
+			if i < len(letters) && letters[i] != nil || id.Compare(read) > 0 {
 				result.NotPending = append(result.NotPending, id)
 			} else {
 				result.Done = append(result.Done, id)
 			}
 		}
-		ack.done(result, failure(err, "acknowledging"))
+		ack.done(result, failure(cmp.Or(err, lost), "acknowledging"))
 	})
+}
+
+// lastRead is the last event that a group has handed out; none where there is no such
+// group, or no log.
+func lastRead(groups *redis.XInfoGroupsCmd, name string) (hub.ID, error) {
+	list, err := groups.Result()
+	if err != nil && isReply(err) { // there is no such key
+		return hub.ID{}, nil
+	}
+	for _, group := range list {
+		if group.Name == name {
+			return hub.ParseID(group.LastDeliveredID)
+		}
+	}
+	return hub.ID{}, err
 }
 
 // ackUnwanted acknowledges events that the sink's patterns leave out.
