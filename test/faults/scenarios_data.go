@@ -82,12 +82,12 @@ func fillMemory(r *rig) {
 			one, _ := strconv.Atoi(cmp.Or(errorsOf(r, node.Client(r.stage), "OOM"), "0"))
 			n += one
 		}
-		limit("0")
 		if n == 0 {
 			return ""
 		}
 		return fmt.Sprintf("%d commands were refused", n)
 	})
+	limit("0") // one node after another: that it is full has ended before
 	r.pass(2 * time.Second)
 }
 
