@@ -200,6 +200,7 @@ func (l *lane) commit(batch []*op, pipe redis.Pipeliner) {
 		_ = exec(pipe, cmds)
 		loadScripts(sent, pipe)
 		l.detour(sent)
+		tryAgain(sent, pipe)
 	}
 	if slices.ContainsFunc(sent, (*op).answered) {
 		l.since.Store(0)
@@ -256,6 +257,34 @@ func loadScripts(batch []*op, pipe redis.Pipeliner) (again bool) {
 		_ = exec(pipe, missing)
 	}
 	return len(missing) > 0
+}
+
+// mostMoving is how long a lane waits for the keys of a slot to come together again, for
+// which Redis takes a few ms while the slot moves to another master.
+const mostMoving = time.Second
+
+// tryAgain sends again what Redis has refused because the keys that it needs were, for
+// the moment, on two nodes. It had no effect, so this is no retry of a write.
+func tryAgain(batch []*op, pipe redis.Pipeliner) {
+	for waited, wait := time.Duration(0), 5*time.Millisecond; ; wait *= 2 {
+		var refused []redis.Cmder
+		for _, o := range batch {
+			for _, cmd := range o.cmds {
+				if hasPrefix(cmd.Err(), "TRYAGAIN") {
+					refused = append(refused, cmd)
+				}
+			}
+		}
+		if waited += wait; len(refused) == 0 || waited > mostMoving {
+			return
+		}
+		time.Sleep(wait)
+		for _, cmd := range refused {
+			cmd.SetErr(nil)
+		}
+		_ = exec(pipe, refused)
+		loadScripts(batch, pipe)
+	}
 }
 
 // exec sends commands in one pipeline, and returns its error; each command has
