@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -50,13 +51,14 @@ func (d *dials) to(ctx context.Context, network, addr string) (net.Conn, error) 
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errDialled}
 	}
 	conn, err := d.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	h := &hearing{conn, func() { d.answered(addr) }}
 	if plain, ok := conn.(*net.TCPConn); ok {
-		return &hearing{plain, func() { d.answered(addr) }}, nil
+		return &plainHearing{h, plain}, nil
 	}
-	if err == nil { // TLS: its handshake was an answer
-		d.answered(addr)
-	}
-	return conn, err
+	return h, nil
 }
 
 func (d *dials) take(addr string, now time.Time) bool {
@@ -84,19 +86,30 @@ func (d *dials) answered(addr string) {
 	a.n = min(d.most, a.n+1)
 }
 
-// hearing is a connection over which nothing may have come yet. What go-redis asks of the
-// system about a connection, it asks of the one in it.
+// hearing is a connection over which nothing may have come yet. Of TLS, the handshake does
+// not count: what terminates it may be there without a Redis.
 type hearing struct {
-	*net.TCPConn
+	net.Conn
 
 	answered func() // nil once it was; owned by who reads
 }
 
 func (h *hearing) Read(b []byte) (int, error) {
-	n, err := h.TCPConn.Read(b)
+	n, err := h.Conn.Read(b)
 	if n > 0 && h.answered != nil {
 		h.answered()
 		h.answered = nil
 	}
 	return n, err
 }
+
+// plainHearing is one without TLS. What go-redis asks of the system about a connection, as
+// whether the other side has closed it, it asks of the one in it.
+type plainHearing struct {
+	*hearing
+
+	plain *net.TCPConn
+}
+
+// SyscallConn implements syscall.Conn.
+func (h *plainHearing) SyscallConn() (syscall.RawConn, error) { return h.plain.SyscallConn() }

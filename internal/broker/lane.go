@@ -193,7 +193,9 @@ func (l *lane) commit(batch []*op, pipe redis.Pipeliner) {
 		}
 		cmds = append(cmds, o.cmds...)
 	}
-	l.since.CompareAndSwap(0, time.Now().UnixNano())
+	if len(cmds) > 0 { // what nobody waits for any more is not asked
+		l.since.CompareAndSwap(0, time.Now().UnixNano())
+	}
 	if l.confirm != nil {
 		l.confirm.exec(sent, cmds, pipe)
 	} else {

@@ -356,6 +356,23 @@ func TestAbandonedOperationIsNeverSent(t *testing.T) {
 	}
 }
 
+func TestOfWhatWasAbandonedNoAnswerIsDue(t *testing.T) {
+	t.Parallel()
+	r := newLaneRig(t)
+	first := r.hold(t)
+	ctx, leave := context.WithCancel(t.Context())
+	abandoned := r.do(ctx, &op{cmds: []redis.Cmder{command("ping")}})
+	r.queued(t, 1)
+	leave()
+	<-abandoned
+	r.release()
+	<-first
+	r.lanes.close() // the lane has taken what was abandoned, too
+	if r.lane().since.Load() != 0 {
+		t.Error("a Redis that has answered all that it was asked is taken for silent")
+	}
+}
+
 func TestOperationUnderWayMayHaveBeenDone(t *testing.T) {
 	t.Parallel()
 	r := newLaneRig(t)

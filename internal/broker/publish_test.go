@@ -169,6 +169,26 @@ func TestArrayThatFindsNoRoomIsNotStoredInPart(t *testing.T) {
 	}
 }
 
+func TestNothingIsStoredInFullMemoryWhereALogIsGone(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := startBroker(t, s.URL())
+	c := s.Client(t)
+	mustPublish(t, b, "orders", "first", 1)
+	if err := c.Del(t.Context(), "hub:{orders}:log").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := publish(t.Context(), b, "orders", batch("second", 3)); code(err) != hub.CodeStorageFull {
+		t.Errorf("it is answered %v, want %s", err, hub.CodeStorageFull)
+	}
+	if ids, _ := stream(t, c, "orders"); len(ids) > 0 {
+		t.Errorf("%d events are stored", len(ids))
+	}
+}
+
 func TestKeyOfAnotherProgramIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

@@ -28,7 +28,9 @@ if seek or not floor then start = ARGV[2] end
 if floor and not seek and before(last, floor) then start = '0-0' end
 if start == '$' then start = last end
 
-renew(log, string.sub(log, 1, -4) .. 'cfg', clock) -- the group makes a log
+-- The group makes a log, to which hubs that know the stream add without a script.
+local cfg = string.sub(log, 1, -4) .. 'cfg'
+if renew(log, cfg, clock) then redis.call('HSET', cfg, 'used', 1) end
 
 -- With the number of entries before it, Redis can tell the group's lag.
 local read = ARGV[4]

@@ -30,10 +30,13 @@ end
 
 -- renew begins a new generation of a stream whose log has had events and was deleted by
 -- others, as DEL does: who reads it cannot tell otherwise that some are missing. It comes
--- before whatever makes the log again.
+-- before whatever makes the log again. Where memory is full it fails as that does: Redis
+-- lets a script go on that has begun with a write that needs none. Returns true when it
+-- has begun one.
 local function renew(log, cfg, clock)
   if redis.call('EXISTS', log) == 1 or not redis.call('HGET', cfg, 'used') then return end
-  redis.call('HDEL', cfg, 'used', 'trimmed', 'deleted')
   redis.call('HSET', cfg, 'born', string.format('%.0f', clock[1] * 1000000 + clock[2]),
     'began', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
+  redis.call('HDEL', cfg, 'used', 'trimmed', 'deleted')
+  return true
 end

@@ -4,7 +4,7 @@
 --                        log is older), max_events, max_age (ms), on_full, ttl (ms), sliding
 --                        (0 or 1), trimmed (the last event that retention has removed),
 --                        deleted (how many were deleted one by one), used (the log has had an
---                        event: without a log it is lost, see ids.lua)
+--                        event, or may have: without a log it is lost, see ids.lua)
 -- ARGV[1…5] max_events, max_age, on_full, ttl, sliding of a stream that has none
 -- A stream exists when it has cfg, or its log has entries: others may have made it
 -- by their own XADD. A log without either is there for the groups of sinks only.
