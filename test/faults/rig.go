@@ -68,6 +68,7 @@ func (r *rig) pass(d time.Duration) { rest(r.ctx, time.Duration(float64(d)*r.has
 
 // heal has all hubs run and be ready.
 func (r *rig) heal() {
+	r.mourn()
 	for _, n := range r.hubs {
 		if closed(n.run.exited) {
 			if err := n.start(r.ctx); err != nil {
@@ -75,6 +76,16 @@ func (r *rig) heal() {
 			}
 		} else if err := n.awaitReady(r.ctx); err != nil {
 			r.Fatal(err)
+		}
+	}
+}
+
+// mourn complains of hubs that have ended: who ends one starts it again himself, so such a
+// one has ended by itself.
+func (r *rig) mourn() {
+	for _, n := range r.hubs {
+		if closed(n.run.exited) {
+			r.complaints.add("hub %s has ended by itself (%v): %s", n.name, n.run.err, n.logs.tail())
 		}
 	}
 }
@@ -89,6 +100,7 @@ func (r *rig) finish(sc *scenario) (h history.History, settled time.Duration) {
 	r.load.ask()
 	rest(r.ctx, time.Second)
 	h = r.rec.History()
+	r.mourn()
 	r.load.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 30*time.Second)
 	defer cancel()
