@@ -43,6 +43,9 @@ func mixOn(kind string, all []*scenario) *scenario {
 	if kind != single {
 		s.load.durability = "replicated" // nothing may be lost by failovers, either
 	}
+	if kind == cluster {
+		s.redis = append(s.redis, partial()...)
+	}
 	s = s.each()[0]
 	parts := slices.DeleteFunc(slices.Clone(all), func(part *scenario) bool { return part.topology != kind || !s.takes(part) })
 	s.draw = func(seed uint64, quick bool) *scenario {
@@ -60,8 +63,19 @@ func mixOn(kind string, all []*scenario) *scenario {
 // another load or another configuration of Redis than it has.
 func (s *scenario) takes(part *scenario) bool {
 	return !part.unmixed && part.load.ackWait == s.load.ackWait &&
-		(len(part.redis) == 0 || slices.Equal(part.redis, s.redis)) &&
+		given(part.redis, s.redis) &&
 		(part.load.durability == "" || part.load.durability == s.load.durability)
+}
+
+// given says whether a redis-server with some arguments has those of others, too: each an
+// option and its value.
+func given(args, among []string) bool {
+	for option := range slices.Chunk(args, 2) {
+		if !slices.ContainsFunc(slices.Collect(slices.Chunk(among, 2)), func(o []string) bool { return slices.Equal(o, option) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // of is the mix with a plan.
