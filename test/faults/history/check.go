@@ -13,7 +13,8 @@ type Bounds struct {
 	// connection that was there before: 5 s, and what the fault has held it up.
 	InFlight time.Duration
 	// Tail is how long before the end of a subscriber's connection a message may have been
-	// published that did not reach it any more: 3 s.
+	// published that did not reach it any more: 3 s. One that is open at the end has no more
+	// than that, whatever a fault has held up.
 	Tail time.Duration
 	// Announce is within what time a gap tells of a broadcast message that is missing: 10 s,
 	// and what the fault has held it up.

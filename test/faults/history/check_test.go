@@ -3,6 +3,7 @@ package history_test
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -61,6 +62,23 @@ func TestWhatALostGroupHadMayComeAgainToWhoAcksItMeanwhile(t *testing.T) {
 			if sink == work && len(v.Counts) > 0 || sink != work && v.Counts[history.AfterAck] == 0 {
 				t.Fatalf("seed %d, the group of %s: %v\n%s", seed, sink, v.Counts, v)
 			}
+		}
+	}
+}
+
+func TestWhatAFaultHoldsUpIsNotForgivenOfWhoStaysToTheEnd(t *testing.T) {
+	for seed := range uint64(50) {
+		w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+		p := w.some("c")
+		conn := w.last(cast, p).Conn
+		w.remove(conn, p)
+		wide := history.Bounds{Tail: time.Hour}
+		if v := history.Check(&w.History, wide); v.Counts[history.Hole] == 0 {
+			t.Fatalf("seed %d: who was there at the end has missed a message, and %v", seed, v.Counts)
+		}
+		w.Conns[conn].Ended = w.Ended
+		if v := history.Check(&w.History, wide); v.Counts[history.Hole] != 0 {
+			t.Fatalf("seed %d: who left before it came is said to have missed it:\n%s", seed, v)
 		}
 	}
 }

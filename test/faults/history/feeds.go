@@ -73,16 +73,16 @@ func (c *checker) checkSubscriber(f *Feed, i int) {
 		}
 	}
 	silent := c.silent(i, f)
-	end := conn.Ended
-	if end == 0 {
-		end = c.Ended
+	end, tail := conn.Ended, c.Tail
+	if end == 0 { // no fault holds anything up any more
+		end, tail = c.Ended, Bounds{}.orDefault().Tail
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
 		if p == nil || !p.Channel || !f.wants(p) || seen[v.name] || silent && p.Final {
 			continue
 		}
-		if p.Began < conn.Opened || p.Ended+c.Tail > end {
+		if p.Began < conn.Opened || p.Ended+tail > end {
 			continue
 		}
 		if c.told(i, p) {
