@@ -42,10 +42,6 @@ func TestWhatIsNotPromisedOfAFailoverIsFound(t *testing.T) {
 		"a refusal in it":      {checkMigration, func(h *history.History) { h.Publishes[during].Outcome = history.Failed }, noticed},
 		"a slow publish in it": {checkMigration, func(h *history.History) { h.Publishes[during].Began -= time.Second }, noticed},
 		"a lost event":         {checkLag, func(h *history.History) { h.Entries = h.Entries[1:] }, history.Forfeited},
-		"a lost replicated event": {checkLag, func(h *history.History) {
-			h.Publishes[0].Replicated, h.Entries = true, h.Entries[1:]
-			h.Publishes[during].Replicated, h.Publishes[during].Outcome = true, history.Unknown
-		}, history.Lost},
 	} {
 		h, v := ordinary(), &history.Verdict{Counts: map[history.Violation]int{}}
 		c.change(h)

@@ -263,10 +263,16 @@ func mutations() []mutation {
 			p, q := w.neighbours("a")
 			for i := range w.Publishes {
 				if v := w.Publishes[i].Value; v == p.Value || v == q.Value {
-					w.Publishes[i].Batch = "both"
+					w.Publishes[i].Batch, w.Publishes[i].Outcome = "both", history.Unknown
 				}
 			}
 			w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == q.ID })
+		}},
+		{"a failover takes what a replica had, and all have had it", history.Lost, func(w *world) {
+			p := w.some("a")
+			p.Replicated = true
+			w.Faults = append(w.Faults, history.Fault{Name: "failover", Proof: "yes", Forfeits: true, Began: p.Ended, Ended: p.Ended})
+			w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == p.ID })
 		}},
 		{"a dead letter stays one though it was redriven", history.Pending, func(w *world) {
 			p := w.some("a")

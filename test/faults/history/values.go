@@ -30,6 +30,7 @@ func (c *checker) checkValues() {
 		}
 	}
 	for _, v := range c.order {
+		c.checkKept(v)
 		first, last := &v.attempts[0], &v.attempts[len(v.attempts)-1]
 		most := v.allowed()
 		switch {
@@ -40,6 +41,18 @@ func (c *checker) checkValues() {
 		case len(v.ids) > most && !c.rewritten(first.Topic, first.Began, last.Ended):
 			c.find(Duplicate, "%q has had %d ids, %d are explained: %v", v.name, len(v.ids), most, v.ids)
 		}
+	}
+}
+
+// checkKept: what was confirmed is in its stream at the end, whoever has had it meanwhile,
+// unless Redis forgot it: all of a stream by a wipe, and by a failover what no replica had.
+func (c *checker) checkKept(v *value) {
+	p := v.confirmed()
+	if p == nil || p.Channel || c.wiped(p.Topic, p.Began, c.Ended) || !p.Replicated && c.forfeited(p.Topic, p.Began, p.Ended) {
+		return
+	}
+	if at := (place{p.Topic, p.ID}); c.entries[at] != v.name {
+		c.find(Lost, "%s of %s (%q, confirmed at %s) is in the stream no more", at.id, at.topic, v.name, p.Ended)
 	}
 }
 
