@@ -40,6 +40,7 @@ type load struct {
 	publishers sync.WaitGroup
 	calm       atomic.Bool // consumers behave from now on
 	lenient    atomic.Bool // and refuse nothing any more
+	neighbours sync.Once   // the readers of single streams
 
 	mu      sync.Mutex // protects the fields below
 	sockets map[*socket]struct{}

@@ -21,13 +21,18 @@ const disturbed history.Violation = "other slots disturbed"
 // besideReaders breaks something while each of the other streams has a reader of its own.
 func besideReaders(fault func(r *rig)) func(r *rig) {
 	return func(r *rig) {
-		for i, stream := range streams()[1:] {
-			name := "reader-" + stream
-			r.rec.Feed(history.Feed{Kind: history.Reader, Name: name, Topics: []string{stream}})
-			r.load.all.Go(func() { r.load.read(name, []string{stream}, "", i) })
-		}
+		r.load.neighbours.Do(r.load.readEach) // a mix may draw several of these
 		r.pass(time.Second)
 		fault(r)
+	}
+}
+
+// readEach starts a reader of each stream but the first.
+func (l *load) readEach() {
+	for i, stream := range streams()[1:] {
+		name := "reader-" + stream
+		l.rec.Feed(history.Feed{Kind: history.Reader, Name: name, Topics: []string{stream}})
+		l.all.Go(func() { l.read(name, []string{stream}, "", i) })
 	}
 }
 

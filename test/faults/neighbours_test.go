@@ -64,3 +64,17 @@ func TestALagThatLosesNothingHadNoEffect(t *testing.T) {
 		t.Errorf("it is proven by %q", h.Faults[0].Proof)
 	}
 }
+
+func TestAMixThatBreaksTwoMastersHasOneReaderOfEachStream(t *testing.T) {
+	rec := history.NewRecorder()
+	r := &rig{stage: &stage{ctx: t.Context()}, rec: rec, load: newLoad(t.Context(), rec, []*node{{name: "0", addr: "127.0.0.1:1"}}, 1)}
+	broken := 0
+	fault := besideReaders(func(*rig) { broken++ })
+	fault(r)
+	fault(r)
+	r.load.stop()
+	h := rec.History()
+	if broken != 2 || len(h.Feeds) != len(streams())-1 {
+		t.Errorf("%d were broken beside %v", broken, h.Feeds)
+	}
+}
