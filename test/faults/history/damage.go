@@ -47,8 +47,9 @@ func (c *checker) shaken(sink, topic string, from, to time.Duration) bool {
 	return c.reset(sink, topic, from, to) || c.forfeited(topic, from, to)
 }
 
-// covered says whether a feed was told that it misses an event of a stream. What is
-// durable, as a replica had it, no failover may take, told or not.
+// covered says whether a feed was told that it misses an event that its stream has no more:
+// of what is there still, no gap tells the truth. What is durable, as a replica had it, no
+// failover may take, told or not.
 func (c *checker) covered(feed string, at place, published time.Duration, durable bool) bool {
 	return slices.ContainsFunc(c.gaps[feed], func(g Gap) bool {
 		if g.Topic != at.topic || g.At < published {

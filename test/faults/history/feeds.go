@@ -31,7 +31,7 @@ func (c *checker) checkReader(f *Feed) {
 		_, kept := c.entries[at]
 		switch {
 		case seen[at]:
-		case c.covered(f.Name, at, v.attempts[0].Began, p.Replicated):
+		case !kept && c.covered(f.Name, at, v.attempts[0].Began, p.Replicated):
 			c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
 		case !kept && !p.Replicated && c.forfeit(p.Topic, p.Ended):
 			c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)

@@ -95,10 +95,16 @@ func mutations() []mutation {
 			w.forget(work, p)
 			w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: "a", Reason: hub.GapTrimmed, From: q.ID, To: q.ID})
 		}},
-		{"a gap tells of what it lost", history.Announced, func(w *world) {
+		{"a gap tells that an event is gone which is there still", history.Lost, func(w *world) {
 			p := w.some("a")
 			w.forget(work, p)
 			w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: "a", Reason: hub.GapTrimmed, From: p.ID, To: p.ID})
+		}},
+		{"a reader is told that an event is gone which is there still", history.Hole, func(w *world) {
+			p := w.some("a")
+			conn := w.last(book, p).Conn
+			w.remove(conn, p)
+			w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: conn, Topic: "a", Reason: hub.GapTrimmed, From: p.ID, To: p.ID})
 		}},
 		{"an event is a dead letter", history.Dead, func(w *world) {
 			p := w.some("a")
@@ -324,6 +330,9 @@ func (w *world) acked(sink string, p *history.Publish) time.Duration {
 // some streams.
 func (w *world) wipe(p *history.Publish, topics []string) {
 	w.forget(work, p)
+	if len(topics) == 0 || slices.Contains(topics, p.Topic) {
+		w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == p.ID })
+	}
 	w.Faults = append(w.Faults, history.Fault{Name: "DEL", Proof: "yes", Wipes: true, Topics: topics, Began: p.Ended, Ended: p.Ended + 1})
 	w.Gaps = append(w.Gaps, history.Gap{At: w.Ended, Conn: w.conns(work)[0], Topic: p.Topic, Reason: hub.GapReset})
 }

@@ -57,7 +57,7 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	case kept && at.id.Compare(owed.Delivered) > 0:
 		c.find(Undelivered, "%s: %s of %s is behind where the group is", f.Name, at.id, at.topic)
 	case mayBe:
-	case c.covered(f.Name, at, v.attempts[0].Began, replicated):
+	case !kept && c.covered(f.Name, at, v.attempts[0].Began, replicated):
 		c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
 	case !kept && !replicated && c.forfeit(at.topic, published), !kept && !confirmed:
 		c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
