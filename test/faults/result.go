@@ -65,6 +65,9 @@ func (res *result) judgeTimes(sc *scenario) {
 	f, slack := res.Figures, sc.slack()
 	res.slow("publishing stood still", f.Outage, sc.outage, slack)
 	res.slow("an event waited", f.Latest, sc.latest, slack)
+	if sc.recovery > 0 && f.Recovery < 0 {
+		res.Wrong = append(res.Wrong, "after the fault no event came at all")
+	}
 	res.slow("after the fault no event came", f.Recovery, sc.recovery, slack)
 	res.slow("what a killed hub had given away was not seen again", f.Redelivered, sc.redelivered, slack)
 }

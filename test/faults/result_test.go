@@ -40,10 +40,20 @@ func TestSlowRefusalsWhileRedisIsFullAreFound(t *testing.T) {
 			}
 			h.Publishes = append(h.Publishes, p)
 		}
+		// When the first server has room again, and the fault has not yet ended.
+		h.Publishes = append(h.Publishes, history.Publish{Topic: "orders", Outcome: history.OK, Began: 9*second - 20*time.Millisecond, Ended: 9*second - 10*time.Millisecond})
 		v := history.Verdict{Counts: map[history.Violation]int{}}
 		checkFull(&h, &v)
 		if v.Counts[test.finds] != len(test.finds)/len("slow refusals") || len(v.Counts) > 1 {
 			t.Errorf("%s: %v", test.name, v.Counts)
 		}
+	}
+}
+
+func TestThatNothingEverCameIsNotInTime(t *testing.T) {
+	sc := scenario{recovery: 2 * time.Second}
+	res := result{Figures: history.Figures{Recovery: -1}}
+	if res.judgeTimes(&sc); len(res.Wrong) != 1 {
+		t.Errorf("that no event came after the fault is said to be %q", res.Wrong)
 	}
 }
