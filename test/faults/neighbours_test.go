@@ -41,7 +41,13 @@ func TestWhatIsNotPromisedOfAFailoverIsFound(t *testing.T) {
 		"a calm migration":     {checkMigration, func(*history.History) {}, ""},
 		"a refusal in it":      {checkMigration, func(h *history.History) { h.Publishes[during].Outcome = history.Failed }, noticed},
 		"a slow publish in it": {checkMigration, func(h *history.History) { h.Publishes[during].Began -= time.Second }, noticed},
-		"a lost event":         {checkLag, func(h *history.History) { h.Entries = h.Entries[1:] }, history.Forfeited},
+		"a gap in it": {checkMigration, func(h *history.History) {
+			h.Gaps = []history.Gap{{At: 15 * time.Second, Topic: streams()[1], Reason: hub.GapReset}}
+		}, noticed},
+		"a gap of the channel in it": {checkMigration, func(h *history.History) {
+			h.Gaps = []history.Gap{{At: 15 * time.Second, Topic: channel, Reason: hub.GapLost}}
+		}, ""},
+		"a lost event": {checkLag, func(h *history.History) { h.Entries = h.Entries[1:] }, history.Forfeited},
 	} {
 		h, v := ordinary(), &history.Verdict{Counts: map[history.Violation]int{}}
 		c.change(h)
