@@ -66,6 +66,26 @@ func TestWhatALostGroupHadMayComeAgainToWhoAcksItMeanwhile(t *testing.T) {
 	}
 }
 
+func TestWhatALostGroupHasSentMayBeSeenAMomentLater(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, sink := range []string{work, line} {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			p := w.some("a")
+			d := *w.last(work, p)
+			if w.Conns[d.Conn].Drained {
+				continue // it need not grow
+			}
+			at := d.At - time.Millisecond
+			w.Faults = append(w.Faults, history.Fault{Name: "XGROUP DESTROY", Proof: "yes", Resets: true, Sinks: []string{sink}, Began: at, Ended: at})
+			w.again(d, d.Attempt, w.acked(work, p)-1)
+			v := history.Check(&w.History, history.Bounds{})
+			if sink == work && len(v.Counts) > 0 || sink != work && v.Counts[history.Unflagged] == 0 {
+				t.Fatalf("seed %d, the group of %s: %v\n%s", seed, sink, v.Counts, v)
+			}
+		}
+	}
+}
+
 func TestWhatAFaultHoldsUpIsNotForgivenOfWhoStaysToTheEnd(t *testing.T) {
 	for seed := range uint64(50) {
 		w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)

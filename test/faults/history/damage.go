@@ -7,6 +7,10 @@ import (
 	"eventhub/internal/hub"
 )
 
+// late is within what time of the end of a fault a client may see what was sent to it
+// before: some milliseconds, or more on a machine that is busy.
+const late = time.Second
+
 // concerns says whether a fault is one of a stream.
 func (f *Fault) concerns(topic string) bool {
 	return len(f.Topics) == 0 || slices.Contains(f.Topics, topic)

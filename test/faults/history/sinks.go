@@ -77,7 +77,7 @@ func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 			later := s.Conn == before.Conn || c.Conns[s.Conn].Opened >= before.At
 			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && (f.Strict || c.Conns[before.Conn].Drained)
 			grown = grown || c.redrivenBetween(f.Name, before.At, s.At)
-			if later && !grown && !c.shaken(f.Name, at.topic, before.At, s.At) {
+			if later && !grown && !c.shaken(f.Name, at.topic, before.At-late, s.At) {
 				c.find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
 					f.Name, at.id, at.topic, before.At, before.Attempt, before.Conn, s.At, s.Attempt, s.Conn)
 				return
@@ -100,14 +100,14 @@ func (c *checker) checkSettled(f *Feed, at place, seen []Delivery) {
 	if ack == nil {
 		return
 	}
-	late := map[int]int{}
+	after := map[int]int{}
 	for _, s := range seen {
 		if s.At <= ack.Confirmed || c.reset(f.Name, at.topic, ack.Sent, s.At) || c.forfeit(at.topic, ack.Confirmed) || c.forfeit(at.topic, ack.Sent) {
 			continue
 		}
-		late[s.Conn]++
-		own := s.Conn == ack.Conn && !c.reset(f.Name, at.topic, seen[0].At, ack.Confirmed)
-		if own || c.Conns[s.Conn].Opened > ack.Confirmed || late[s.Conn] > 1 || s.At > ack.Confirmed+c.InFlight {
+		after[s.Conn]++
+		own := s.Conn == ack.Conn && !c.reset(f.Name, at.topic, seen[0].At-late, ack.Confirmed)
+		if own || c.Conns[s.Conn].Opened > ack.Confirmed || after[s.Conn] > 1 || s.At > ack.Confirmed+c.InFlight {
 			c.find(AfterAck, "%s: %s of %s was acked on connection %d, confirmed at %s, and came at %s to connection %d (hub %s, opened at %s) as attempt %d",
 				f.Name, at.id, at.topic, ack.Conn, ack.Confirmed, s.At, s.Conn, c.Conns[s.Conn].Hub, c.Conns[s.Conn].Opened, s.Attempt)
 			return
@@ -135,7 +135,7 @@ func (c *checker) checkStrict(f *Feed) {
 	})
 	for i := 1; i < len(firsts); i++ {
 		older, younger := firsts[i-1], firsts[i]
-		if older.topic == younger.topic && older.order > younger.order && !c.shaken(f.Name, older.topic, younger.at, older.at) {
+		if older.topic == younger.topic && older.order > younger.order && !c.shaken(f.Name, older.topic, younger.at-late, older.at) {
 			c.find(Order, "%s: %s of %s came at %s, after the younger %s at %s", f.Name, older.id, older.topic, older.at, younger.id, younger.at)
 		}
 	}
