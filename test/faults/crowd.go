@@ -22,9 +22,9 @@ const (
 type crowd struct {
 	load *load
 
-	mu      sync.Mutex // protects the fields below
-	lost    int        // quiet sockets that ended without a drain
-	drains  int        // and that were told to go
+	mu      sync.Mutex      // protects the fields below
+	lost    int             // quiet sockets that ended without a drain
+	waits   []time.Duration // that the others were told
 	holders map[int]bool
 }
 
@@ -47,7 +47,7 @@ func drainCrowd(r *rig) {
 			}
 			c.await(r)
 			h := r.rec.History()
-			return fmt.Sprintf("exit 0 after %s; %s", took.Round(time.Millisecond), r.spread(&h, began))
+			return fmt.Sprintf("exit 0 after %s; %s", took.Round(time.Millisecond), spread(&h, began))
 		})
 	}
 	r.pass(2 * time.Second)
@@ -112,8 +112,12 @@ func (c *crowd) listen(s *socket) (after string) {
 		}
 		if f.Type == "drain" {
 			after = f.After
+			wait, err := time.ParseDuration(after)
+			if err != nil {
+				wait = -1
+			}
 			c.mu.Lock()
-			c.drains++
+			c.waits = append(c.waits, wait)
 			c.mu.Unlock()
 		}
 	}
@@ -144,42 +148,59 @@ func (c *crowd) leave(r *rig) string {
 	if c.lost > 0 {
 		r.complaints.add("%d sockets ended without a word", c.lost)
 	}
+	if what := bunched(c.waits); what != "" {
+		r.complaints.add("%s", what)
+	}
 	back, wrong := takenBack(&h, c.holders, crowdAckWait)
 	for _, what := range wrong {
 		r.complaints.add("%s", what)
 	}
-	if c.drains < quiet || back == 0 {
+	if len(c.waits) < quiet || back == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d drains of %d quiet sockets; %d events were taken back, each with its old attempt", c.drains, quiet, back)
+	return fmt.Sprintf("%d drains of %d quiet sockets, told to come back spread over %s, at most %.0f %% within %s; %d events were taken back, each with its old attempt",
+		len(c.waits), quiet, spreadOver, 100*mostAtOnce(c.waits), spreadSlice, back)
 }
 
-// spread says how the sockets that were opened since a hub was told to go lie in time.
-func (r *rig) spread(h *history.History, since time.Duration) string {
-	share, all := mostAtOnce(h.Conns, since)
-	if share > spreadShare {
-		r.complaints.add("%.0f %% of %d sockets came back within the same %s, at most %.0f %% are to", 100*share, all, spreadSlice, 100*spreadShare)
-	}
-	return fmt.Sprintf("%d sockets came back, at most %.0f %% of them within %s", all, 100*share, spreadSlice)
-}
-
-// What a hub that goes leaves to the others at once.
-const (
-	spreadSlice = 250 * time.Millisecond
-	spreadShare = 0.25
-)
-
-// mostAtOnce is which share of the sockets opened since then were so within one slice.
-func mostAtOnce(conns []history.Conn, since time.Duration) (share float64, all int) {
-	slices := map[time.Duration]int{}
-	most := 0
-	for i := range conns {
-		if c := &conns[i]; c.Opened >= since {
-			at := c.Opened / spreadSlice
-			slices[at]++
-			most = max(most, slices[at])
-			all++
+// spread says how the sockets that were opened since a hub was told to go lie in time: as
+// they were told, and as the machine could let them in.
+func spread(h *history.History, since time.Duration) string {
+	var opened []time.Duration
+	for i := range h.Conns {
+		if c := &h.Conns[i]; c.Opened >= since {
+			opened = append(opened, c.Opened)
 		}
 	}
-	return float64(most) / float64(max(all, 1)), all
+	return fmt.Sprintf("%d sockets came back, at most %.0f %% of them within %s", len(opened), 100*mostAtOnce(opened), spreadSlice)
+}
+
+// The waits that a hub which goes tells its sockets are spread evenly over 3 s.
+const (
+	spreadOver  = 3 * time.Second
+	spreadSlice = 250 * time.Millisecond
+	spreadShare = 0.15 // of all within a slice, where evenly were 0.08
+)
+
+// mostAtOnce is which share of some times lies within one slice.
+func mostAtOnce(times []time.Duration) float64 {
+	slices := map[time.Duration]int{}
+	most := 0
+	for _, at := range times {
+		slices[at/spreadSlice]++
+		most = max(most, slices[at/spreadSlice])
+	}
+	return float64(most) / float64(max(len(times), 1))
+}
+
+// bunched says what is wrong with the waits that sockets were told, "" for nothing.
+func bunched(waits []time.Duration) string {
+	if share := mostAtOnce(waits); share > spreadShare {
+		return fmt.Sprintf("%.0f %% of %d sockets were told to come back within the same %s, at most %.0f %% are to", 100*share, len(waits), spreadSlice, 100*spreadShare)
+	}
+	for _, wait := range waits {
+		if wait < 0 || wait > spreadOver {
+			return fmt.Sprintf("a socket was told to come back after %s, at most %s are to be", wait, spreadOver)
+		}
+	}
+	return ""
 }

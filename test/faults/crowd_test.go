@@ -8,19 +8,20 @@ import (
 	"eventhub/test/faults/history"
 )
 
-func TestSocketsThatComeBackAtOnceAreSeen(t *testing.T) {
-	conns := []history.Conn{{Opened: time.Second}}
-	for i := range 40 {
-		conns = append(conns, history.Conn{Opened: 10*time.Second + time.Duration(i)*100*time.Millisecond})
+func TestSocketsThatAreToldToComeBackAtOnceAreSeen(t *testing.T) {
+	var even []time.Duration
+	for i := range 300 {
+		even = append(even, time.Duration(i)*10*time.Millisecond)
 	}
-	if share, all := mostAtOnce(conns, 10*time.Second); all != 40 || share > spreadShare {
-		t.Errorf("of %d evenly spread sockets %.2f come within a slice", all, share)
+	if what := bunched(even); what != "" {
+		t.Errorf("of waits that are spread evenly it is said: %s", what)
 	}
-	for range 20 {
-		conns = append(conns, history.Conn{Opened: 11 * time.Second})
-	}
-	if share, _ := mostAtOnce(conns, 10*time.Second); share <= spreadShare {
-		t.Errorf("20 of 60 at once are %.2f", share)
+	for name, waits := range map[string][]time.Duration{
+		"together": append(make([]time.Duration, 50), even...), "too long": append([]time.Duration{spreadOver + 1}, even...), "none": append([]time.Duration{-1}, even...),
+	} {
+		if bunched(waits) == "" {
+			t.Errorf("waits that are %s are not seen", name)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 const (
 	neighbourDelay    = time.Second             // of a publish, beyond what is normal
 	neighbourSilence  = 1500 * time.Millisecond // between two confirmed publishes of one publisher
-	neighbourDelivery = 2500 * time.Millisecond // until somebody has an event for the first time
+	neighbourDelivery = 3 * time.Second         // until somebody has an event for the first time
 )
 
 // disturbed is that streams suffer whose master nothing was done to.

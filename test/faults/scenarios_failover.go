@@ -36,8 +36,12 @@ func failoverScenarios() []*scenario {
 			name: "cluster-kill", what: "kill -9 of a master", on: []string{cluster}, shortOn: onCluster, outage: failoverOutage(cluster),
 			redis: partial(), fault: besideReaders(killMaster), check: checkNeighbours,
 		})
+		standing := time.Duration(0) // until the new master has a replica again, which replicated waits for
+		if durability == "replicated" {
+			standing = 3 * time.Second
+		}
 		add(&scenario{
-			name: "cluster-pause", what: "SIGSTOP of a master until another has its place, and 3 s more", on: []string{cluster}, outage: failoverOutage(cluster),
+			name: "cluster-pause", what: "SIGSTOP of a master until another has its place, and 3 s more", on: []string{cluster}, outage: failoverOutage(cluster) + standing,
 			redis: partial(), fault: besideReaders(pauseMaster), check: checkNeighbours,
 		})
 		add(&scenario{
