@@ -44,6 +44,9 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 		return t.takeIn(ctx, asked)
 	}
 	t.strays = 0
+	if found.forked && found.born == t.born {
+		return t.branch(ctx, &found, asked)
+	}
 	changed, more := t.take(number, &found)
 	rs.broker.tailSeen(t, t.window.hi)
 	if changed || asked && !more {
