@@ -3,6 +3,7 @@ package broker
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"eventhub/internal/hub"
 )
@@ -37,5 +38,30 @@ func TestForkIsWhereTheLogsDiffer(t *testing.T) {
 		if forked != (c.lost != nil) || f.common != (hub.ID{MS: c.common}) || !slices.Equal(f.lost, c.lost) {
 			t.Errorf("%s: %+v, %v", c.name, f, forked)
 		}
+	}
+}
+
+func TestNewConnectionsAreNotTakenForSettled(t *testing.T) {
+	t.Parallel()
+	b, _ := engine(t, 1)
+	server := b.store.engine
+	if err := server.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(2 * settling)
+	if b.store.settled(time.Now()) || !b.store.settled(later) {
+		t.Error("the first connections settle at another time than after a while")
+	}
+	b.store.connected.Store(0)
+	if !b.store.settled(time.Now()) {
+		t.Error("connections never settle")
+	}
+	// Whose connection is killed may hear it instead of an answer.
+	_ = server.Do(t.Context(), "client", "kill", "type", "normal", "skipme", "no").Err()
+	for range engineConns {
+		_ = server.Ping(t.Context()).Err()
+	}
+	if b.store.settled(time.Now()) {
+		t.Error("a connection was made, and nobody has noticed")
 	}
 }

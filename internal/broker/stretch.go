@@ -16,10 +16,11 @@ type stretch struct {
 	answer once
 }
 
-// stretch reads at most so many entries, with about so many bytes, but at least one.
-func (rs *readers) stretch(stream string, after hub.ID, most, bytes int) stretch {
+// stretch reads at most so many entries, with about so many bytes, but at least one. If
+// check, it looks whether the log has after, for which Redis copies that entry.
+func (rs *readers) stretch(stream string, after hub.ID, most, bytes int, check bool) stretch {
 	args := []any{after.Next().String(), most, bytes}
-	if after != (hub.ID{}) && after.Seq != math.MaxUint64 { // else it is no event's: see ID.Before
+	if check && after != (hub.ID{}) && after.Seq != math.MaxUint64 { // else it is no event's: see ID.Before
 		args = append(args, after.String())
 	}
 	return stretch{after, stretchScript.call(rs.broker.keys.stream(stream), args...)}
