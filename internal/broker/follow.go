@@ -3,12 +3,16 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Bounds of one read of a tail. Its answer is decoded before readers have it.
 const (
 	tailEvents = 1000
 	tailBytes  = 1 << 20
+	// checkBytes is how large events may be for the log to be asked each time whether it has
+	// the last one. With larger ones it is asked only while a connection is new.
+	checkBytes = 1 << 10
 )
 
 var errStray = errors.New("the stream has events, but no generation")
@@ -21,10 +25,11 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 	t.begun++
 	number, hi := t.begun, t.window.hi
 	room, reply := t.weight.within(tailBytes)
+	small := t.weight.average <= checkBytes
 	t.mu.Unlock()
 
 	rs := t.readers
-	s := rs.stretch(t.stream, hi, tailEvents, room)
+	s := rs.stretch(t.stream, hi, tailEvents, room, small || !rs.broker.store.settled(time.Now()))
 	var found extent
 	if err = rs.following.do(ctx, rs.broker.keys.log(t.stream), s.op(reply)); err == nil {
 		found, err = s.extent()
@@ -44,6 +49,9 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 		return t.takeIn(ctx, asked)
 	}
 	t.strays = 0
+	if found.forked && found.born == t.born {
+		return t.branch(ctx, &found, asked)
+	}
 	changed, more := t.take(number, &found)
 	rs.broker.tailSeen(t, t.window.hi)
 	if changed || asked && !more {

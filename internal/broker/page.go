@@ -28,6 +28,7 @@ type page struct {
 	once    sync.Once
 	items   []item
 	upto    hub.ID // everything up to here is in it, or is no more
+	behind  hub.ID // of pageForked: the last entry before what it was to come after
 	verdict verdict
 	trimmed hub.ID // what retention had removed by then
 }
@@ -48,9 +49,10 @@ const (
 type verdict uint8
 
 const (
-	pageGood  verdict = iota
-	pageAlien         // it is of another generation than was asked for, or the stream is gone
-	pageStray         // it has events, but no generation
+	pageGood   verdict = iota
+	pageAlien          // it is of another generation than was asked for, or the stream is gone
+	pageStray          // it has events, but no generation
+	pageForked         // the log has not got what it was to come after, but another one had
 )
 
 // Bounds of a page.
@@ -63,6 +65,8 @@ const (
 func (p *page) decode(t *tail) {
 	p.once.Do(func() {
 		switch found := &p.found; {
+		case found.born == p.key.born && found.forked:
+			p.verdict, p.behind = pageForked, found.behind
 		case found.born == p.key.born:
 			p.fill(t, found)
 		case found.stray():

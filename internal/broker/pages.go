@@ -107,7 +107,7 @@ func (ps *pages) ask(p *page, r *reader) *page {
 
 func (ps *pages) send(p *page, t *tail) {
 	room, reply := t.pageRoom()
-	s := ps.readers.stretch(p.key.stream, p.key.after, pageEvents, room)
+	s := ps.readers.stretch(p.key.stream, p.key.after, pageEvents, room, true)
 	o := s.op(reply)
 	o.done = func() {
 		found, err := s.extent()

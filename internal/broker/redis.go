@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,6 +43,7 @@ type redisConfig struct {
 	sentinelUsername   string
 	sentinelPassword   string
 	tls                *tls.Config
+	connected          func() // called with each connection that is made, also by several at once; nil: nobody
 }
 
 // parseRedisURL reads
@@ -182,6 +184,12 @@ func (c redisConfig) client(name string, size int) redis.UniversalClient {
 		ConnMaxIdleTime:       -1,
 		ContextTimeoutEnabled: true,
 		TLSConfig:             c.tls,
+		OnConnect: func(context.Context, *redis.Conn) error {
+			if c.connected != nil {
+				c.connected()
+			}
+			return nil
+		},
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
 		},
@@ -204,6 +212,8 @@ type store struct {
 	live    redis.UniversalClient // the one pub/sub connection
 	cluster bool
 	config  redisConfig
+
+	connected atomic.Int64 // when the engine last made a connection; Unix, in ns
 }
 
 func openStore(opts Options, hubName string) (*store, error) {
@@ -211,13 +221,25 @@ func openStore(opts Options, hubName string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{
+	s := &store{
 		publish: config.client(hubName, publishConns),
-		engine:  config.client(hubName, engineConns),
 		live:    config.client(hubName, liveConns),
 		cluster: config.cluster,
 		config:  config,
-	}, nil
+	}
+	engine := config
+	engine.connected = func() { s.connected.Store(time.Now().UnixNano()) }
+	s.engine = engine.client(hubName, engineConns)
+	return s, nil
+}
+
+// settling is how long after a connection was made there may still be some to a Redis that
+// another has replaced.
+const settling = 10 * time.Second
+
+// settled says whether the engine's reads have come from the same Redis for a while.
+func (s *store) settled(now time.Time) bool {
+	return now.Sub(time.Unix(0, s.connected.Load())) > settling
 }
 
 func (s *store) close() error {

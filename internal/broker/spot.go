@@ -24,6 +24,7 @@ type spot struct {
 	// born, and end: a later one knows better.
 	since  uint64
 	turns  int    // of the tail, up to which the first stream after none is not missed
+	forks  int    // of the tail, which this reader knows of
 	end    hub.ID // the last id of the stream when the reader came
 	caught bool   // it has got there
 
@@ -59,6 +60,9 @@ func (s *spot) take(k *taking) {
 		if s.born != v.born && !s.agree(&v, k) {
 			return
 		}
+		if s.forks != v.forks && !s.branch(&v, k) {
+			return
+		}
 		switch {
 		case s.after.Compare(v.hi) >= 0:
 			if v.ended == 0 || s.after.Compare(s.end) < 0 && v.whole <= s.since {
@@ -81,8 +85,11 @@ func (s *spot) take(k *taking) {
 }
 
 // sees says whether the window has all that comes next. What it has of before the
-// reader came may be removed by now.
-func (s *spot) sees(v *view) bool { return s.after.Compare(v.lo) >= 0 && s.after.Compare(s.end) >= 0 }
+// reader came may be removed by now. It must have the reader's place, too: what was read
+// elsewhere may be in a log that Redis has lost since, and a page tells.
+func (s *spot) sees(v *view) bool {
+	return s.after.Compare(v.lo) >= 0 && s.after.Compare(s.end) >= 0 && (s.after == v.lo || hasItem(v.items, s.after))
+}
 
 // agree goes over to the tail's generation of the stream, if that is the newer one.
 // It is false when the reader has to wait.
@@ -120,6 +127,11 @@ func (s *spot) history(v *view, k *taking) *page {
 			s.page, s.since = nil, s.tail.started()
 			s.tail.ask()
 			return nil
+		case p.verdict == pageForked:
+			if !s.rewind(p.behind, k) {
+				return nil
+			}
+			continue
 		case !p.older(s.trimmed):
 			return p
 		}

@@ -18,7 +18,7 @@ func startAt(stream string, position hub.Position, info streamInfo) *spot {
 	case resumes && info.replaced(born, after):
 		s.gaps, s.fresh = []hub.Gap{{Stream: stream, Reason: hub.GapReset}}, true
 	case resumes && info.born != "" && after.Compare(info.last) > 0:
-		s.gaps, s.after = []hub.Gap{{Stream: stream, Reason: hub.GapReset}}, info.last
+		s.gaps, s.after = []hub.Gap{forkGap(stream, info.last, after)}, info.last
 	case resumes && info.truncated(after):
 		to := info.last
 		if info.length > 0 {

@@ -29,6 +29,8 @@ type tail struct {
 	born   string       // generation; the last known where the stream is gone
 	gone   bool
 	turns  int    // how often a generation came after another
+	forks  int    // how often another log came in the place of the one that was read
+	fork   fork   // the last of these times
 	begun  uint64 // reads that have begun
 	ended  uint64 // the last that has come back
 	whole  uint64 // the last that has come to the end of the log
@@ -59,7 +61,7 @@ func (t *tail) join(s *spot, r *reader) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.served[r] = struct{}{}
-	s.tail, s.since, s.turns = t, t.begun, t.turns
+	s.tail, s.since, s.turns, s.forks = t, t.begun, t.turns, t.forks
 	if t.born != "" {
 		s.turns++ // where the reader knows of no stream, this one has gone
 	}
@@ -96,7 +98,8 @@ func (t *tail) ask() {
 type view struct {
 	born         string
 	gone         bool
-	turns        int
+	turns, forks int
+	fork         fork
 	ended, whole uint64
 	lo, hi       hub.ID
 	items        []item
@@ -107,7 +110,7 @@ func (t *tail) view() view {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return view{
-		born: t.born, gone: t.gone, turns: t.turns, ended: t.ended, whole: t.whole,
+		born: t.born, gone: t.gone, turns: t.turns, forks: t.forks, fork: t.fork, ended: t.ended, whole: t.whole,
 		lo: t.window.lo, hi: t.window.hi, items: t.window.items, pagesAt: t.pagesAt,
 	}
 }

@@ -96,3 +96,9 @@ func (w *window) forget(id hub.ID) {
 func itemsAfter(items []item, id hub.ID) []item {
 	return items[sort.Search(len(items), func(i int) bool { return items[i].event.ID.Compare(id) > 0 }):]
 }
+
+// hasItem says whether there is one of that id.
+func hasItem(items []item, id hub.ID) bool {
+	rest := itemsAfter(items, id.Before())
+	return len(rest) > 0 && rest[0].event.ID == id
+}

@@ -109,7 +109,7 @@ func publishSome(t *testing.T, b *Broker, events, bytes int) (ids []hub.ID) {
 // stretchOf reads a stretch of orders.
 func stretchOf(t *testing.T, b *Broker, after hub.ID, most, bytes int) extent {
 	t.Helper()
-	s := b.readers.stretch("orders", after, most, bytes)
+	s := b.readers.stretch("orders", after, most, bytes, true)
 	if err := b.readers.paging.do(t.Context(), b.keys.log("orders"), s.op(bytes)); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ const (
 	GapLost      = "lost"            // broadcast: messages did not come through Redis
 	GapSlow      = "slow_consumer"   // broadcast: the subscriber did not keep up
 	// GapReset: the group of a sink was lost and made again, and events may come
-	// again; the stream of a reader was deleted and made again.
+	// again; the stream of a reader was deleted and made again. With From and To, it has
+	// lost what the reader had read between them, and goes on from From.
 	GapReset = "reset"
 	// GapTrimmed: retention has removed events before a sink or a reader had them.
 	GapTrimmed = "trimmed"
