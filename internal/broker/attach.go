@@ -32,7 +32,8 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	keys := b.keys.of(sink, stream)
 	start := startOf(position)
 	before := ""
-	if how != remade && b.serves(sink, stream) {
+	served := how != remade && b.serves(sink, stream)
+	if served {
 		// Everything of it was lost in Redis, or it would not be new. Others here
 		// are owed what came since.
 		start = "0-0"
@@ -54,7 +55,7 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 		return a, failure(err, "attaching the sink to "+stream)
 	}
 	a.met = answer[0] == int64(1)
-	a.lost = !a.met && answer[2] == int64(1)
+	a.lost = (!a.met || served) && answer[2] == int64(1)
 	if a.lost { // others may hold what was of the old one
 		b.resetAll(sink, stream)
 	}
