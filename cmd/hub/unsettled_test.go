@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net/http"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/redistest"
 )
@@ -46,5 +49,45 @@ func ackIsLost(t *testing.T, seen int) {
 	}
 	if attempts[published[0]] != seen+1 || attempts[published[1]] != 1 {
 		t.Errorf("the attempts are %v, want %d of %s, which was seen, and 1 of %s, which was not", attempts, seen+1, published[0], published[1])
+	}
+}
+
+// Its consumer was the only one here, and another one comes.
+func TestAnEventWhoseAckWasLostIsRememberedWhenItsConsumerLeaves(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	h := startHub(t, "HUB_REDIS_URL="+proxy.URL())
+	const path = "/v1/sinks/billing/ws?stream=orders&ack_wait=1h&prefetch=2"
+	s := h.dial(path)
+	seen := h.publish("orders", `{"data":1}`)
+	assertEvents(t, s.events(1), []string{seen}, 1)
+	proxy.Blackhole()
+	s.send(`{"type":"ack","stream":"orders","ids":["` + seen + `"],"ref":"lost"}`)
+	if f := s.next("error"); f.Code != "unconfirmed" && f.Code != "unavailable" {
+		t.Fatalf("the ack was answered %+v", f)
+	}
+	s.drop()
+	proxy.CutAll() // with what was sent
+	proxy.Restore()
+
+	eventually(t, func() string {
+		if answer := h.call("GET", "/readyz", ""); answer.StatusCode != http.StatusOK {
+			return "the hub is not ready"
+		}
+		return ""
+	})
+	heir := h.dial(path)
+	proxy.DropReplies(1, "xreadgroup") // that one by which it gets what others add
+	unseen := server.Client(t).XAdd(t.Context(), &redis.XAddArgs{Stream: "hub:{orders}:log", Values: []string{"data", "2"}}).Val()
+	attempts := map[string]int{}
+	for len(attempts) < 2 {
+		for _, e := range heir.next("events").Events {
+			attempts[e.ID] = e.Attempt
+			heir.ack("orders", e.ID)
+		}
+	}
+	if attempts[seen] != 2 || attempts[unseen] != 1 {
+		t.Errorf("the attempts are %v, want 2 of %s, which was seen, and 1 of %s, which was not", attempts, seen, unseen)
 	}
 }

@@ -184,7 +184,7 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 		}
 		if err != nil {
 			s.doubts(st) // they may still be pending
-			st.unsettled(ack.ids)
+			s.unsettled(st, ack.ids)
 			ack.done(hub.Settled{}, failure(err, "acknowledging"))
 			continue
 		}
@@ -269,7 +269,7 @@ func (s *sink) ackElsewhere(stream string, ids []hub.ID, calls int, then func(hu
 			case err != nil:
 				st.settling--
 				s.doubts(st) // they may still be pending
-				st.unsettled(ids)
+				s.unsettled(st, ids)
 			default:
 				st.settling--
 				st.moved = true

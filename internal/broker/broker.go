@@ -116,6 +116,7 @@ type Broker struct {
 	numbers *numbers
 	alive   *alive
 	cache   *streamCache
+	doubts  doubts
 
 	retention *retention
 	losses    *lossReports

@@ -158,6 +158,7 @@ func (s *sink) unqueue(c *consumer, gone func(eventName) bool) {
 // discard forgets a stream that no consumer here reads any more.
 func (s *sink) discard(st *sinkStream) {
 	delete(s.streams, st.name)
+	s.leaveDoubts(st.name, st.doubted)
 	// Others may have to look in its place, for what was handed back and is due
 	// later.
 	s.tellDue(st)

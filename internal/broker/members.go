@@ -20,7 +20,10 @@ func (s *sink) attach(c *consumer, name string, how attached) {
 	now := time.Now()
 	st := s.streams[name]
 	if st == nil {
-		st = &sinkStream{name: name, keys: s.broker.keys.of(s.name, name), attachments: map[*consumer]*attachment{}}
+		st = &sinkStream{
+			name: name, keys: s.broker.keys.of(s.name, name), attachments: map[*consumer]*attachment{},
+			doubted: s.broker.doubts.take(doubtKey{s.name, name}, now),
+		}
 		s.streams[name] = st
 		s.latest = st
 		s.broker.watch(st, s, how.last)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	"github.com/redis/go-redis/v9"
 
 	"eventhub/internal/hub"
@@ -111,16 +113,31 @@ func (st *sinkStream) beyond(first hub.ID) []string {
 
 // unsettled notes that consumers have seen these events, and that what they wanted done
 // with them may not have come to Redis. There is a bound: what is beyond it and comes
-// again as an orphan does so as the attempt that it was.
-func (st *sinkStream) unsettled(ids []hub.ID) {
-	if st.doubted == nil {
-		st.doubted = map[hub.ID]struct{}{}
-	}
+// again as an orphan does so as the attempt that it was. st may have been discarded since.
+func (s *sink) unsettled(st *sinkStream, ids []hub.ID) {
+	seen := make(map[hub.ID]struct{}, len(ids))
 	for _, id := range ids {
-		if len(st.doubted) < orphanEvents {
-			st.doubted[id] = struct{}{}
+		seen[id] = struct{}{}
+	}
+	now := s.streams[st.name]
+	if now == nil {
+		s.leaveDoubts(st.name, seen)
+		return
+	}
+	if now.doubted == nil {
+		now.doubted = map[hub.ID]struct{}{}
+	}
+	for id := range seen {
+		if len(now.doubted) < orphanEvents {
+			now.doubted[id] = struct{}{}
 		}
 	}
+}
+
+// leaveDoubts keeps what is known of unsettled events for who consumes the stream here next.
+func (s *sink) leaveDoubts(stream string, seen map[hub.ID]struct{}) {
+	now := time.Now()
+	s.broker.doubts.keep(doubtKey{s.name, stream}, seen, now, now.Add(s.foreign()))
 }
 
 // regranted forgets that of events which are handed over anew: their attempt is another.

@@ -140,7 +140,7 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		s.due(st, done)
 		if err != nil {
 			s.doubts(st)
-			st.unsettled(r.seen())
+			s.unsettled(st, r.seen())
 			s.standStill(st)
 			then(hub.Settled{}, failure(err, "handing events back"))
 			return
