@@ -67,11 +67,22 @@ func figures(c *checker) Figures {
 			if !ok {
 				continue
 			}
-			f.Latest = max(f.Latest, d.At-confirmed)
+			f.Latest = max(f.Latest, d.At-max(confirmed, c.lastKill(d.At)))
 			if confirmed >= healed && (f.Recovery < 0 || d.At-healed < f.Recovery) {
 				f.Recovery = d.At - healed
 			}
 		}
 	}
 	return f
+}
+
+// lastKill is when the last hub was killed before a moment, 0 for never: what is promised of
+// an event counts from then, as the next hub that has it may be killed, too.
+func (c *checker) lastKill(before time.Duration) (last time.Duration) {
+	for _, f := range c.Faults {
+		if f.Kills && f.Began < before {
+			last = max(last, f.Began)
+		}
+	}
+	return last
 }
