@@ -95,7 +95,7 @@ attack: ## have slow clients attack a hub, in a minute, and see that they are le
 	$(GO) run ./test/bench -attack
 
 # Several at a time, as most of what they do is wait.
-faults: redis-server ## break hubs and Redis in every way there is, in about 25 minutes, and write docs/faults.md's table; then see that broken hubs are noticed
+faults: redis-server ## break hubs and Redis in every way there is, in about 20 minutes, and write docs/faults.md's table; then see that broken hubs are noticed
 	$(GO) run ./test/faults -parallel 3 -docs docs/faults.md
 	$(GO) run ./test/faults -broken
 
