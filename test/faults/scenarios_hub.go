@@ -12,7 +12,7 @@ import (
 func hubScenarios() []*scenario {
 	list := []*scenario{
 		{
-			name: "hub-kill", what: "kill -9 of one hub after another, each started again", on: everywhere(), shortOn: []string{single, cluster},
+			name: "hub-kill", what: "kill -9 of one hub after another, each started again", on: everywhere(), shortOn: []string{single},
 			alone: true, fault: killHubs, latest: ackWait + 2*time.Second, redelivered: ackWait + 2*time.Second,
 		},
 		{name: "hub-rolling", what: "SIGTERM of one hub after another, each started again", on: everywhere(), shortOn: []string{single}, fault: rollHubs},

@@ -47,7 +47,7 @@ func killScenarios(kind string) []*scenario {
 			fault: func(r *rig) { killRedis(r, history.Fault{Forfeits: true, Lag: 2 * time.Second}) },
 		},
 		{
-			name: "redis-kill-none", what: "the same, and Redis keeps nothing", shortOn: []string{single},
+			name: "redis-kill-none", what: "the same, and Redis keeps nothing",
 			unmixed: true, // there it keeps what it has
 			fault:   func(r *rig) { killRedis(r, history.Fault{Wipes: true}) },
 		},
