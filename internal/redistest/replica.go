@@ -11,17 +11,14 @@ import (
 // anything, and returns when they are in step.
 func StartReplicated(t testing.TB) (primary, replica *Server) {
 	t.Helper()
-	primary = start(t, Setup{}.replicated)
+	primary = start(t, func(s *Server) { Setup{}.replicated(s, "") })
 	return primary, attachReplica(t, primary, 1, Setup{})
 }
 
 // attachReplica runs the nth replica of a primary, and returns when all are in step.
 func attachReplica(t testing.TB, primary *Server, nth int, setup Setup) *Server {
 	t.Helper()
-	replica := start(t, func(s *Server) {
-		setup.replicated(s)
-		s.args = append(s.args, "--replicaof", host+" "+primary.announcedPort())
-	})
+	replica := start(t, func(s *Server) { setup.replicated(s, "replicaof "+host+" "+primary.announcedPort()+"\n") })
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
 	if err := await(ctx, func() error { return inStep(ctx, primary, nth) }); err != nil {

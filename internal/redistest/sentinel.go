@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -34,7 +32,7 @@ const (
 // over them. When the primary is killed, a replica takes its place within some 3 s:
 // it takes the sentinels one to notice, and up to two to agree.
 type Sentinel struct {
-	Nodes     []*Server // the primary at first, then its replicas; none persists anything unless Setup says so
+	Nodes     []*Server // the primary at first, then its replicas; none persists data unless Setup says so, and each its role
 	Sentinels []*Server // a restarted one remembers what it knew
 }
 
@@ -48,7 +46,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 // StartSentinelWith is StartSentinel with so many replicas, at least one.
 func StartSentinelWith(t testing.TB, replicas int, setup Setup) *Sentinel {
 	t.Helper()
-	primary := start(t, setup.replicated)
+	primary := start(t, func(s *Server) { setup.replicated(s, "") })
 	s := &Sentinel{Nodes: []*Server{primary}}
 	for len(s.Nodes) <= replicas {
 		s.Nodes = append(s.Nodes, attachReplica(t, primary, len(s.Nodes), setup))
@@ -68,7 +66,6 @@ func StartSentinelWith(t testing.TB, replicas int, setup Setup) *Sentinel {
 
 // watch makes s a sentinel. It keeps what it learns in its configuration file.
 func (s *Server) watch(primary *Server) {
-	s.conf = filepath.Join(s.dir, "sentinel.conf")
 	s.args = []string{"--sentinel"}
 	text := fmt.Sprintf("sentinel monitor %s %s %s %d\n", masterName, host, primary.announcedPort(), quorum)
 	for option, ms := range map[string]int{
@@ -77,9 +74,7 @@ func (s *Server) watch(primary *Server) {
 	} {
 		text += fmt.Sprintf("sentinel %s %s %d\n", option, masterName, ms)
 	}
-	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
-		s.t.Fatalf("redistest: configuring a sentinel: %v", err)
-	}
+	s.configured("sentinel.conf", text)
 }
 
 // URL is redis+sentinel://host:port,host:port,…/name with all the sentinels.

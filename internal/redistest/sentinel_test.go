@@ -39,3 +39,21 @@ func TestSentinelsPromoteTheReplicaOfAKilledPrimary(t *testing.T) {
 		t.Errorf("the new primary had %q (%v), want %q", got, err, "v")
 	}
 }
+
+// A primary that is started again at once, before anybody misses it, is one still: as
+// Sentinel has made it, and not as it was started first.
+func TestAPromotedReplicaIsThePrimaryAfterItsRestart(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinel(t)
+	s.Nodes[0].Kill()
+	heir := s.Nodes[1]
+	for deadline := time.Now().Add(30 * time.Second); s.Primary(t) != heir; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the replica is not made the primary")
+		}
+	}
+	heir.Restart()
+	if role, err := heir.Client(t).Do(t.Context(), "ROLE").Slice(); err != nil || role[0] != "master" {
+		t.Errorf("its role is %v (%v), want master", role, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -175,6 +176,15 @@ func (s *Server) launch(deadline time.Time) error {
 		return err
 	}
 	return nil
+}
+
+// configured gives s a configuration file with this text, before it is launched.
+func (s *Server) configured(name, text string) {
+	s.t.Helper()
+	s.conf = filepath.Join(s.dir, name)
+	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
+		s.t.Fatalf("redistest: configuring a server: %v", err)
+	}
 }
 
 func (s *Server) command() *exec.Cmd {

@@ -13,8 +13,11 @@ type Setup struct {
 	Args []string
 }
 
-// replicated configures a node that Sentinel watches.
-func (o Setup) replicated(s *Server) {
+// replicated configures a node that Sentinel watches. Its role is in its configuration
+// file, where Sentinel keeps it true (CONFIG REWRITE): started again by its command line,
+// a replica that was made the primary would follow the old one, which follows it.
+func (o Setup) replicated(s *Server, role string) {
+	s.configured("redis.conf", role)
 	// By default a primary waits 5 s for more replicas to come.
 	s.args = []string{"--repl-diskless-sync-delay", "0"}
 	if o.Proxied {
