@@ -52,13 +52,17 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // due says whether a failure is to be logged, and how many of its code were not since the
-// last that was: what the hub or Redis is to blame for is, of each code once a second. It
-// is asked before a line is put together, as nothing bounds how many are refused.
+// last that was: what the hub or Redis is to blame for is, of each code once a second,
+// and what nobody foresaw always. It is asked before a line is put together, as nothing
+// bounds how many are refused.
 func (h *handler) due(r *http.Request, code hub.Code) (unlogged int, ok bool) {
-	if code.Status() < http.StatusInternalServerError || r.Context().Err() != nil {
+	switch status := code.Status(); {
+	case status < http.StatusInternalServerError || r.Context().Err() != nil:
 		return 0, false
+	case status == http.StatusInternalServerError:
+		return 0, true
 	}
-	return h.complaints.due(code, time.Now())
+	return h.complaints.Due(code)
 }
 
 func newProblem(e *hub.Error, id string) problem {
