@@ -49,3 +49,10 @@ func preflight(ctx context.Context, engine *broker.Broker, limit time.Duration, 
 	}
 	return findings != nil, nil
 }
+
+func topSinks(n int) int {
+	if n == 0 {
+		return -1 // to the engine, zero is its default
+	}
+	return n
+}

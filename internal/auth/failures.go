@@ -2,11 +2,10 @@ package auth
 
 import (
 	"log/slog"
-	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"eventhub/internal/calm"
 	"eventhub/internal/hub"
 )
 
@@ -36,12 +35,9 @@ var reasons = [...]reason{
 // failures counts those who were refused, and tells of them in the log: each reason at
 // most once a second, whoever tries however often.
 type failures struct {
-	log   *slog.Logger
-	total map[reason]prometheus.Counter
-
-	mu     sync.Mutex // protects the fields below
-	told   map[reason]time.Time
-	silent map[reason]int // since then
+	log    *slog.Logger
+	total  map[reason]prometheus.Counter
+	causes calm.Causes[reason]
 }
 
 func newFailures(log *slog.Logger, registry prometheus.Registerer) *failures {
@@ -49,7 +45,7 @@ func newFailures(log *slog.Logger, registry prometheus.Registerer) *failures {
 		Name: "hub_auth_failures_total", Help: "Requests and frames that were refused as it was not clear who asks, by reason.",
 	}, []string{"reason"})
 	registry.MustRegister(vec)
-	f := &failures{log: log, total: map[reason]prometheus.Counter{}, told: map[reason]time.Time{}, silent: map[reason]int{}}
+	f := &failures{log: log, total: map[reason]prometheus.Counter{}}
 	for _, why := range reasons {
 		f.total[why] = vec.WithLabelValues(string(why))
 	}
@@ -67,15 +63,7 @@ func (f *failures) refuse(why reason, detail string) *hub.Error {
 }
 
 func (f *failures) tell(why reason, detail string) {
-	now := time.Now()
-	f.mu.Lock()
-	silent := f.silent[why]
-	if now.Sub(f.told[why]) < time.Second {
-		f.silent[why]++
-		f.mu.Unlock()
-		return
+	if unlogged, ok := f.causes.Due(why); ok {
+		f.log.Warn("a token was refused", slog.String("reason", string(why)), slog.String("detail", detail), slog.Int("more_before", unlogged))
 	}
-	f.told[why], f.silent[why] = now, 0
-	f.mu.Unlock()
-	f.log.Warn("a token was refused", slog.String("reason", string(why)), slog.String("detail", detail), slog.Int("more_before", silent))
 }

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -38,24 +37,6 @@ func TestACauseIsLoggedOnceASecond(t *testing.T) {
 		}
 		if n := said(); n != 10 {
 			t.Errorf("%d of 10 lines that are no warnings are logged", n)
-		}
-	})
-}
-
-func TestCausesThatAreKnownAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := &causes{said: map[string]*cause{}}
-		for n := range 2 * mostCauses {
-			if _, ok := c.due(fmt.Sprint(n), time.Now()); !ok {
-				t.Fatalf("the cause %d is not logged", n)
-			}
-		}
-		if len(c.said) > mostCauses {
-			t.Errorf("%d causes are known", len(c.said))
-		}
-		time.Sleep(logEvery)
-		if c.due("new", time.Now()); len(c.said) != 1 {
-			t.Errorf("%d causes are known a second later, want the new one", len(c.said))
 		}
 	})
 }

@@ -90,6 +90,17 @@ func BenchmarkPostEventWithKey(b *testing.B) {
 	benchmarkPostAs(b, keyring{who: who}, "/v1/streams/orders/events", postedEvent, nethttp.StatusCreated)
 }
 
+// BenchmarkPostRefused is of who may not publish to the stream, and asks all the same: how
+// many do is not up to the hub.
+func BenchmarkPostRefused(b *testing.B) {
+	grant := auth.Grant{Permissions: []auth.Permission{{Allow: []string{"publish"}, Streams: []string{"shop.**"}}}}
+	who, err := auth.New("key:shop", grant, noEnd, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmarkPostAs(b, keyring{who: who}, "/v1/streams/orders/events", postedEvent, nethttp.StatusForbidden)
+}
+
 func BenchmarkPostArrayOf100(b *testing.B) {
 	benchmarkPost(b, "/v1/streams/orders/events", postedArray(100), nethttp.StatusCreated)
 }

@@ -153,7 +153,10 @@ func (h *handler) answerParts(w http.ResponseWriter, r *http.Request, parts []*p
 // refusePart tells each event of a part why it was not stored.
 func (h *handler) refusePart(r *http.Request, results []result, p *part) {
 	e := hub.AsError(repoint(p.err, p.place))
-	h.complain(r, e.Code, p.err, "part of a request failed", slog.String("stream", p.Stream))
+	if unlogged, ok := h.due(r, e.Code); ok {
+		h.Log.LogAttrs(r.Context(), severity(e.Code.Status()), "part of a request failed", slog.String("request_id", requestIDOf(r)), slog.String("stream", p.Stream),
+			slog.String("code", string(e.Code)), slog.Any("error", p.err), slog.Int("unlogged", unlogged))
+	}
 	for _, index := range p.indexes {
 		results[index] = result{Stream: p.Stream, Code: e.Code, Detail: e.Detail}
 	}

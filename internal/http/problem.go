@@ -27,7 +27,10 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	e := hub.AsError(err)
 	status := e.Code.Status()
 	id := requestIDOf(r)
-	h.complain(r, e.Code, err, "request failed", slog.String("method", method(r.Method)), slog.String("path", logged(r.URL.Path)), slog.Int("status", status))
+	if unlogged, ok := h.due(r, e.Code); ok {
+		h.Log.LogAttrs(r.Context(), severity(status), "request failed", slog.String("request_id", id), slog.String("method", method(r.Method)), slog.String("path", logged(r.URL.Path)),
+			slog.Int("status", status), slog.String("code", string(e.Code)), slog.Any("error", err), slog.Int("unlogged", unlogged))
+	}
 	header := w.Header()
 	if e.RetryAfter > 0 {
 		// Spread a little, so that the callers of a bad second don't come back in
@@ -48,18 +51,18 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body)
 }
 
-// complain logs what the hub or Redis is to blame for, of each code once a second.
-func (h *handler) complain(r *http.Request, code hub.Code, err error, message string, more ...any) {
-	status := code.Status()
-	if status < http.StatusInternalServerError || r.Context().Err() != nil {
-		return
+// due says whether a failure is to be logged, and how many of its code were not since the
+// last that was: what the hub or Redis is to blame for is, of each code once a second,
+// and what nobody foresaw always. It is asked before a line is put together, as nothing
+// bounds how many are refused.
+func (h *handler) due(r *http.Request, code hub.Code) (unlogged int, ok bool) {
+	switch status := code.Status(); {
+	case status < http.StatusInternalServerError || r.Context().Err() != nil:
+		return 0, false
+	case status == http.StatusInternalServerError:
+		return 0, true
 	}
-	unlogged, due := h.complaints.due(code, time.Now())
-	if !due {
-		return
-	}
-	log := h.Log.With(slog.String("request_id", requestIDOf(r))).With(more...)
-	log.Log(r.Context(), severity(status), message, slog.String("code", string(code)), slog.Any("error", err), slog.Int("unlogged", unlogged)) //nolint:sloglint // the messages are its callers' own
+	return h.complaints.Due(code)
 }
 
 func newProblem(e *hub.Error, id string) problem {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventhub/internal/auth"
+	"eventhub/internal/calm"
 	"eventhub/internal/hub"
 )
 
@@ -76,7 +77,7 @@ type handler struct {
 	serving context.Context // ends when the hub begins to drain
 	metrics *metrics
 
-	complaints complaints
+	complaints calm.Causes[hub.Code] // failed requests that are logged
 }
 
 // endpoint is a handler that leaves errors to the edge; it has written nothing

@@ -2,6 +2,7 @@ package http_test
 
 import (
 	"context"
+	"errors"
 	nethttp "net/http"
 	"strings"
 	"testing"
@@ -32,6 +33,21 @@ func TestFailuresOfOneCauseAreLoggedOnceASecond(t *testing.T) {
 		}
 		if last := lines[len(lines)-1]; !strings.Contains(last, `"unlogged":99`) {
 			t.Errorf("the last line does not say that 99 were not logged: %s", last)
+		}
+	})
+}
+
+func TestFailuresThatNobodyForesawAreAllLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t)
+		e.broker.publish = func(context.Context, hub.Publication) (hub.Published, error) {
+			return hub.Published{}, errors.New("nobody foresaw this")
+		}
+		for range 10 {
+			e.call("POST", "/v1/streams/orders/events", `{"data":1}`).problem(hub.CodeInternal)
+		}
+		if n := strings.Count(e.log.String(), "nobody foresaw this"); n != 10 {
+			t.Errorf("10 failures that nobody foresaw were logged as %d lines:\n%s", n, e.log)
 		}
 	})
 }
