@@ -183,7 +183,6 @@ func (s *sink) acked(st *sinkStream, acks []pendingAck) {
 			missed = missed || n < len(cmd.Args())-3
 		}
 		if err != nil {
-			s.doubts(st) // they may still be pending
 			s.unsettled(st, ack.ids)
 			ack.done(hub.Settled{}, failure(err, "acknowledging"))
 			continue
@@ -264,16 +263,14 @@ func (s *sink) ackElsewhere(stream string, ids []hub.ID, calls int, then func(hu
 		s.post(func() {
 			s.flying--
 			result, err := s.broker.ackAnswer(s.name, stream, ids, cmds, began, config)
-			switch {
-			case st == nil:
-			case err != nil:
+			if st != nil {
 				st.settling--
-				s.doubts(st) // they may still be pending
-				s.unsettled(st, ids)
-			default:
-				st.settling--
-				st.moved = true
-				s.discharge(st, textsOf(result.Done))
+				if err != nil {
+					s.unsettled(st, ids)
+				} else {
+					st.moved = true
+					s.discharge(st, textsOf(result.Done))
+				}
 			}
 			then(result, err)
 		})

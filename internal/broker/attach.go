@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 
+	"github.com/redis/go-redis/v9"
+
 	"eventhub/internal/hub"
 )
 
@@ -10,14 +12,14 @@ import (
 type attached struct {
 	last hub.ID // of the log
 	met  bool   // the sink is new to the stream
-	lost bool   // its group was gone, and is made again
+	lost bool   // its group was gone, perhaps with its floor, and is made again
 }
 
 // attach makes sure that the sink's group exists on a stream; from is where it
 // begins if the sink is new to the stream, "" for where the sink says.
-func (b *Broker) attach(ctx context.Context, sink, stream, from string, config hub.SinkConfig, how making) (a attached, err error) {
+func (b *Broker) attach(ctx context.Context, sink, stream, from string, stored settings, how making) (a attached, err error) {
 	if from == "" {
-		from = config.From
+		from = stored.config.From
 	}
 	position, fault := hub.ParsePosition(from)
 	if fault == nil {
@@ -32,10 +34,11 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	keys := b.keys.of(sink, stream)
 	start := startOf(position)
 	before := ""
-	served := how != remade && b.serves(sink, stream)
-	if served {
-		// Everything of it was lost in Redis, or it would not be new. Others here
-		// are owed what came since.
+	field, unattached := stored.unattached[stream]
+	owed := !unattached || how != remade && b.serves(sink, stream)
+	if owed {
+		// It was attached before. Where there is no floor now, Redis has lost all that the
+		// sink had in the stream, and what came since is owed to it.
 		start = "0-0"
 	} else if after, ok := position.After(); ok && after != (hub.ID{}) {
 		known := command("hexists", keys[2], "floor")
@@ -54,13 +57,24 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, config h
 	if err != nil || len(answer) != 3 {
 		return a, failure(err, "attaching the sink to "+stream)
 	}
-	a.met = answer[0] == int64(1)
-	a.lost = (!a.met || served) && answer[2] == int64(1)
+	if unattached {
+		b.noteAttached(sink, stream, field)
+	}
+	a.met = answer[0] == int64(1) && !owed
+	a.lost = answer[2] == int64(1) && !a.met
 	if a.lost { // others may hold what was of the old one
 		b.resetAll(sink, stream)
 	}
 	a.last, err = parseAny(answer[1])
 	return a, failure(err, "attaching the sink to "+stream)
+}
+
+// noteAttached notes in the sink's settings that it was attached to a stream; field is what
+// they say of that. It need not wait, as list: where it fails, who attaches next does it.
+func (b *Broker) noteAttached(sink, stream, field string) {
+	key := b.keys.sink(sink)
+	cmd := attachedScript.call([]string{key}, stream, field)
+	_ = b.working.submit(context.Background(), key, &op{cmds: []redis.Cmder{cmd}})
 }
 
 // current is a position in the stream that there is now: one in another that was

@@ -87,7 +87,7 @@ func (b *Broker) consume(ctx context.Context, spec hub.ConsumerSpec, pull bool) 
 	all := make(map[string]attached, len(streams))
 	info := hub.ConsumerInfo{Config: stored.config}
 	for _, stream := range streams {
-		a, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored.config, how)
+		a, err := b.attach(ctx, spec.Sink, stream, spec.Settings[hub.SettingFrom], stored, how)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func (b *Broker) addStream(ctx context.Context, c *consumer, stream, from string
 	if err := confined.check(c.spec.Sink, stored.config.Topics); err != nil {
 		return info, err
 	}
-	a, err := b.attach(ctx, c.spec.Sink, stream, from, stored.config, how)
+	a, err := b.attach(ctx, c.spec.Sink, stream, from, stored, how)
 	if err != nil {
 		return info, err
 	}

@@ -35,7 +35,7 @@ func (b *Broker) PutSink(ctx context.Context, sink string, put hub.SinkPut) (sta
 	b.list(sink)
 	late := put.Settings[hub.SettingFrom] != "" && len(stored.config.Streams) > 0
 	for _, stream := range stored.config.Streams {
-		attached, err := b.attach(ctx, sink, stream, "", stored.config, how)
+		attached, err := b.attach(ctx, sink, stream, "", stored, how)
 		if err != nil {
 			return status, false, nil, err
 		}

@@ -112,9 +112,11 @@ func (st *sinkStream) beyond(first hub.ID) []string {
 }
 
 // unsettled notes that consumers have seen these events, and that what they wanted done
-// with them may not have come to Redis. There is a bound: what is beyond it and comes
-// again as an orphan does so as the attempt that it was. st may have been discarded since.
+// with them may not have come to Redis: they may still be pending. There is a bound: what is
+// beyond it and comes again as an orphan does so as the attempt that it was. st may have been
+// discarded since.
 func (s *sink) unsettled(st *sinkStream, ids []hub.ID) {
+	s.doubts(st)
 	seen := make(map[hub.ID]struct{}, len(ids))
 	for _, id := range ids {
 		seen[id] = struct{}{}

@@ -188,10 +188,12 @@ func (m *readModel) read(r hub.Reader, rng *rand.Rand, quiet <-chan struct{}, lo
 				m.t.Error(wrong)
 				return
 			}
-			if r, err = m.brokers[rng.IntN(2)].Read(m.t.Context(), hub.ReaderSpec{Streams: m.streams, From: position}); err != nil {
+			next, err := m.brokers[rng.IntN(2)].Read(m.t.Context(), hub.ReaderSpec{Streams: m.streams, From: position})
+			if err != nil {
 				m.t.Error(err)
 				return
 			}
+			r = next
 		case rng.IntN(30) == 0:
 			select { // slow for a while
 			case <-time.After(time.Duration(rng.IntN(100)) * time.Millisecond):

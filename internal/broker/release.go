@@ -139,7 +139,6 @@ func (s *sink) release(st *sinkStream, r release, then func(hub.Settled, error))
 		}
 		s.due(st, done)
 		if err != nil {
-			s.doubts(st)
 			s.unsettled(st, r.seen())
 			s.standStill(st)
 			then(hub.Settled{}, failure(err, "handing events back"))

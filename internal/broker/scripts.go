@@ -14,6 +14,7 @@ var sources embed.FS
 // The scripts are Lua because what they do must happen at once or not at all.
 // Each says its ARGV and answer on top.
 var (
+	attachedScript  = load("attached")
 	betweenScript   = load("between")
 	countScript     = load("count")
 	defineScript    = load("define")

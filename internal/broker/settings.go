@@ -20,11 +20,15 @@ type settings struct {
 	used    time.Time
 	known   bool // the sink exists
 	deleted bool // it did
+
+	// By stream that the sink was perhaps never attached to: what its field says, see
+	// attached.lua.
+	unattached map[string]string
 }
 
 // settingsOf reads the answer of HGETALL.
 func (b *Broker) settingsOf(fields []string) settings {
-	s := settings{texts: hub.SinkSettings{}, known: len(fields) > 0}
+	s := settings{texts: hub.SinkSettings{}, known: len(fields) > 0, unattached: map[string]string{}}
 	var streams []string
 	for i := 0; i+1 < len(fields); i += 2 {
 		switch name, value := fields[i], fields[i+1]; {
@@ -38,7 +42,11 @@ func (b *Broker) settingsOf(fields []string) settings {
 			ms, _ := strconv.ParseInt(value, 10, 64)
 			s.used = time.UnixMilli(ms)
 		case strings.HasPrefix(name, "stream:"):
-			streams = append(streams, name[len("stream:"):])
+			stream := name[len("stream:"):]
+			streams = append(streams, stream)
+			if value != streamAttached {
+				s.unattached[stream] = value
+			}
 		case slices.Contains(hub.SettingNames(), name):
 			s.texts[name] = value
 		}
@@ -49,6 +57,10 @@ func (b *Broker) settingsOf(fields []string) settings {
 	s.known = s.known && !s.deleted
 	return s
 }
+
+// streamAttached is the field of a stream that the sink was attached to; it is all that
+// hubs wrote before they told such streams apart.
+const streamAttached = "1"
 
 // defaults are the settings of a sink that names none.
 func (b *Broker) defaults() hub.SinkConfig {

@@ -2,10 +2,10 @@
 -- (XGROUP DESTROY, DEL, FLUSHALL, a failover) is made again at the recorded
 -- floor, or at the start of a log that is younger than it: never at the end,
 -- which would lose what was not acknowledged.
--- ARGV[2] start id for a sink that is new here, or '$'
+-- ARGV[2] start id where there is no floor, or '$'
 -- ARGV[3] '1': make the group anew, there; what is pending is dropped
 -- ARGV[4] entries ever added up to the start id, '' where that is not known
--- Returns {1 when the sink is new here, last id of the log, 1 when the group was made}
+-- Returns {1 when there was no floor, last id of the log, 1 when the group was made}
 local last, added = '0-0', 0
 if redis.call('EXISTS', log) == 1 then
   local info = pairs_of(redis.call('XINFO', 'STREAM', log))

@@ -1,7 +1,7 @@
 -- Stores a sink's settings when it is first used, and adds streams to it.
 -- KEYS[1] sink settings (hash)
 -- ARGV[1] 'look' to change nothing; 'use'; 'put' to change the settings of a sink that
---   exists; 'mend' to store one again that was lost
+--   exists; 'mend' to store one again that was lost, by who serves it
 -- ARGV[2] '1' when ARGV's streams are all that the sink is to have
 -- ARGV[3] the sink's birth, where it is one that was lost; '' otherwise
 -- ARGV[4] how many settings follow: name, value, and '1' when the caller asked for it
@@ -14,6 +14,9 @@
 --   removed   streams that it had
 local key, mode, n = KEYS[1], ARGV[1], tonumber(ARGV[4])
 local known = redis.call('EXISTS', key) == 1
+local clock = redis.call('TIME')
+-- Versions grow even where all keys were lost in between.
+local version = string.format('%.0f', clock[1] * 1000000 + clock[2])
 local new = 1
 if mode == 'look' or (mode == 'mend' and known) then
   return {redis.call('HGETALL', key), 0, {}}
@@ -39,10 +42,13 @@ for i = 5, 4 + 3 * n, 3 do
   if not known or (mode == 'put' and (asked or not fixed[name])) then redis.call('HSET', key, name, value) end
 end
 changed = changed or mode == 'put'
+-- A stream's field is the version that named it until the sink is attached to it, see
+-- attached.lua. A sink that is served was: what it had there was lost, or is there.
+local unattached = mode == 'mend' and '1' or version
 local wanted, removed = {}, {}
 for i = 5 + 3 * n, #ARGV do
   wanted['stream:' .. ARGV[i]] = true
-  if redis.call('HSETNX', key, 'stream:' .. ARGV[i], '1') == 1 then changed = true end
+  if redis.call('HSETNX', key, 'stream:' .. ARGV[i], unattached) == 1 then changed = true end
 end
 if ARGV[2] == '1' then
   for _, name in ipairs(redis.call('HKEYS', key)) do
@@ -52,11 +58,8 @@ if ARGV[2] == '1' then
     end
   end
 end
-local clock = redis.call('TIME')
 -- A sink that exists can be used though Redis's memory is full.
 redis.pcall('HSET', key, 'used', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
--- Versions grow even where all keys were lost in between.
-local version = string.format('%.0f', clock[1] * 1000000 + clock[2])
 if changed then redis.call('HSET', key, 'version', version) end
 if not known then redis.call('HSET', key, 'born', ARGV[3] ~= '' and ARGV[3] or version) end
 return {redis.call('HGETALL', key), known and 0 or new, removed}
