@@ -159,7 +159,7 @@ func New(opts Options) (*Broker, error) {
 	b.publishing.width = publishWidth
 	b.replicating = newLanes(b.store.publish, true) // WAIT has no key to go by
 	b.replicating.width = publishWidth
-	b.replicating.confirm = &confirmation{b.keys}
+	b.replicating.confirm = b.confirmations(doubtBounds{replacedDoubt, silentDoubt})
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
