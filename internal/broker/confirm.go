@@ -16,17 +16,10 @@ const replicaWait = time.Second
 
 // confirmation has a replica confirm what a lane sends, in the same exchange. Such lanes
 // are apart from the others, as nothing else that goes over the connection is answered
-// meanwhile. Each lane has one of its own.
+// meanwhile.
 type confirmation struct {
 	keys     keys
-	replicas *replicas
-}
-
-// confirmations makes those of lanes.
-func (b *Broker) confirmations(bounds doubtBounds) func() *confirmation {
-	return func() *confirmation {
-		return &confirmation{b.keys, newReplicas(bounds, b.log, b.store.config.replication)}
-	}
+	replicas *replicas // of the lane's primary
 }
 
 // exec sends the commands of ops, and notes on the ops when no replica has said that it

@@ -97,6 +97,21 @@ func TestNothingIsConfirmedWhereAReplicaHasBecomeAPrimary(t *testing.T) {
 	}
 }
 
+func TestTheFirstEventOfAHubIsNotConfirmedByAReplacedPrimary(t *testing.T) {
+	t.Parallel()
+	primary, replicas := startReplicas(t)
+	b := startBroker(t, primary.URL())
+	b.SetDoubt(forEver, forNone)
+	eventually(t, func() string {
+		if n := b.Replicas(); n != len(replicas) {
+			return fmt.Sprintf("the hub knows %d replicas", n)
+		}
+		return ""
+	})
+	do(t, replicas[0], "REPLICAOF", "NO", "ONE")
+	doubted(t, b)
+}
+
 func TestAReplicaDetachedByHandIsForgottenInTheEnd(t *testing.T) {
 	t.Parallel()
 	const replaced = 2 * time.Second

@@ -36,8 +36,8 @@ const (
 	pastIDs = 4
 )
 
-// replicas is what a lane knows of the replicas of its primary, so that it notices when
-// another primary has its place, of which neither has heard.
+// replicas is what is known of the replicas of the primary of a shard, so that a lane notices
+// when another has its place, of which neither has heard.
 //
 // A primary that hung, and was given up, goes on as one until it is told, and so do those of
 // its replicas that have not been told: they confirm what is lost when they are. But the one
@@ -55,8 +55,8 @@ type replicas struct {
 	ask func(ctx context.Context, node address) (replication, error)
 	log *slog.Logger
 
-	mu      sync.Mutex    // protects the fields below
-	bounds  doubtBounds   // set before the lane is used
+	mu      sync.Mutex // protects the fields below
+	bounds  doubtBounds
 	id      string        // of the history that is confirmed
 	seen    time.Time     // it was, last
 	past    []string      // ids of histories before it, the oldest first
@@ -129,6 +129,20 @@ func (r *replicas) doubt(info string) (why string) {
 			r.look(primary.id, due)
 		}
 	}
+}
+
+// note hears what a primary said of its replication when it was asked at began, though nothing
+// is to be confirmed.
+func (r *replicas) note(info string, began time.Time) {
+	primary := readReplication(info)
+	if primary.id == "" || !primary.primary {
+		return
+	}
+	now := time.Now()
+	r.wary(began, now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.compare(&primary, now)
 }
 
 // compare takes note of the replicas that a primary lists. due are those that have left and
