@@ -109,6 +109,8 @@ type Broker struct {
 	working     *lanes // everything about sinks
 	messages    *lanes // pub/sub messages, in order
 
+	primaries *primaries
+
 	bell    *bell
 	live    *live
 	probes  probes
@@ -159,7 +161,8 @@ func New(opts Options) (*Broker, error) {
 	b.publishing.width = publishWidth
 	b.replicating = newLanes(b.store.publish, true) // WAIT has no key to go by
 	b.replicating.width = publishWidth
-	b.replicating.confirm = &confirmation{b.keys}
+	b.primaries = newPrimaries(b.log, b.store.config.replication)
+	b.replicating.confirm = func(shard string) *confirmation { return &confirmation{b.keys, b.primaries.of(shard)} }
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
@@ -181,6 +184,7 @@ func New(opts Options) (*Broker, error) {
 	b.running.Go(func() { b.mark(ctx) })
 	b.running.Go(func() { b.occupy(ctx) })
 	b.running.Go(func() { b.poll(ctx) })
+	b.running.Go(func() { b.watchPrimaries(ctx) })
 	b.running.Go(func() { b.keep(ctx) })
 	b.running.Go(func() { b.retain(ctx) })
 	b.running.Go(func() { b.declare(ctx) })

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -16,36 +17,75 @@ const replicaWait = time.Second
 // confirmation has a replica confirm what a lane sends, in the same exchange. Such lanes
 // are apart from the others, as nothing else that goes over the connection is answered
 // meanwhile.
-type confirmation struct{ keys keys }
+type confirmation struct {
+	keys     keys
+	replicas *replicas // of the lane's primary
+}
 
 // exec sends the commands of ops, and notes on the ops when no replica has said that it
-// has what they have written.
-//
-// WAIT is, by its documentation, about the writes of its own connection, and so about all
-// that were before them. What was stored before, under the same idempotency key, writes
-// nothing: so that it is confirmed, too, there is a write of ours. (Redis 7 waits for all
-// that there was in any case.)
+// has what they have written, or one has that may not be of those who decide.
 func (c *confirmation) exec(ops []*op, cmds []redis.Cmder, pipe redis.Pipeliner) {
 	if len(ops) == 0 {
 		return
 	}
-	confirm := func() (replicas *redis.Cmd, all []redis.Cmder) {
-		write := command("set", c.keys.confirmed(ops[0].stream), 1, "px", time.Minute.Milliseconds())
-		wait := command("wait", 1, replicaWait.Milliseconds())
-		return wait.Cmd, []redis.Cmder{write, wait}
+	began := time.Now()
+	q := c.question(ops[0].stream)
+	_ = exec(pipe, append(cmds, q.cmds()...))
+	again := loadScripts(ops, pipe)
+	// A primary that goes on after a pause reads all that its replicas had sent before it sees
+	// that one has left, and may be told meanwhile that another has what was just written.
+	// By the time that it is told so again, it has seen that.
+	if q.replicated() && c.replicas.wary(began, time.Now()) || again {
+		q = c.question(ops[0].stream)
+		_ = exec(pipe, q.cmds())
 	}
-	replicas, own := confirm()
-	_ = exec(pipe, append(cmds, own...))
-	if loadScripts(ops, pipe) {
-		replicas, own = confirm()
-		_ = exec(pipe, own)
-	}
-	if n, err := replicas.Int64(); err != nil || n == 0 {
-		short := unreplicated(err)
+	if short := c.judge(q); short != nil {
 		for _, o := range ops {
 			o.short = short
 		}
 	}
+}
+
+// judge says why what was written may be lost, nil for no reason.
+func (c *confirmation) judge(q question) *hub.Error {
+	if !q.replicated() {
+		return unreplicated(q.wait.Err())
+	}
+	info, err := q.info.Text()
+	switch {
+	case isReply(err): // it may not be asked
+		return nil
+	case err != nil:
+		return unreplicated(err)
+	}
+	if why := c.replicas.doubt(info); why != "" {
+		return replaced(why)
+	}
+	return nil
+}
+
+// question goes behind what a pipeline writes.
+//
+// WAIT is, by its documentation, about the writes of its own connection, and so about all
+// that were before them. What was stored before, under the same idempotency key, writes
+// nothing: so that it is confirmed, too, there is a write of ours. (Redis 7 waits for all
+// that there was in any case.) INFO comes last, as it is about who has left until then.
+type question struct{ write, wait, info once }
+
+func (c *confirmation) question(stream string) question {
+	return question{
+		write: command("set", c.keys.confirmed(stream), 1, "px", time.Minute.Milliseconds()),
+		wait:  command("wait", 1, replicaWait.Milliseconds()),
+		info:  command("info", "replication"),
+	}
+}
+
+func (q question) cmds() []redis.Cmder { return []redis.Cmder{q.write, q.wait, q.info} }
+
+// replicated says whether a replica has all that was written.
+func (q question) replicated() bool {
+	n, err := q.wait.Int64()
+	return err == nil && n > 0
 }
 
 func unreplicated(cause error) *hub.Error {
@@ -54,4 +94,23 @@ func unreplicated(cause error) *hub.Error {
 		Detail: fmt.Sprintf("publishing: the primary has stored it, but no replica of Redis said within %s that it has it (durability=replicated), so a failover may lose it: "+
 			"publish it again with the same idempotency key", replicaWait),
 	}
+}
+
+func replaced(why string) *hub.Error {
+	return &hub.Error{
+		Code: hub.CodeUnconfirmed, RetryAfter: retryAfter,
+		Detail: fmt.Sprintf("publishing: the primary and a replica of Redis have stored it (durability=replicated), but %s, so it may be lost: "+
+			"publish it again with the same idempotency key", why),
+	}
+}
+
+// replication asks a node for its part in it, by a connection of its own.
+func (c redisConfig) replication(ctx context.Context, node address) (replication, error) {
+	client := c.node(node)
+	defer client.Close()
+	text, err := client.Info(ctx, "replication").Result()
+	if err != nil {
+		return replication{}, fmt.Errorf("asking %s for its replication: %w", node, err)
+	}
+	return readReplication(text), nil
 }

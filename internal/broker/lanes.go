@@ -18,7 +18,7 @@ type lanes struct {
 	// once, by default one, what goes out behind them, and what is waited for then.
 	width   int
 	behind  func(ops []*op, stream string) []*op
-	confirm *confirmation
+	confirm func(shard string) *confirmation
 
 	mu      sync.RWMutex // protects the fields below
 	byShard map[string]*lane
@@ -94,7 +94,10 @@ func (ls *lanes) open(name string) *lane {
 	if l := ls.byShard[name]; l != nil || ls.closed {
 		return l
 	}
-	l := &lane{queue: make(chan *op, laneOps), behind: ls.behind, confirm: ls.confirm}
+	l := &lane{queue: make(chan *op, laneOps), behind: ls.behind}
+	if ls.confirm != nil {
+		l.confirm = ls.confirm(name)
+	}
 	l.others = func(but *redis.Client) []*redis.Client { return nodes(context.Background(), ls.client, but) }
 	ls.byShard[name] = l
 	for range max(ls.width, 1) {

@@ -171,8 +171,29 @@ func (o *Options) redis() (redisConfig, error) {
 // Retries are off: go-redis would send a write again whose answer was lost, and
 // so store an event twice (measured).
 func (c redisConfig) client(name string, size int) redis.UniversalClient {
+	options := c.options(name, size)
+	switch {
+	case c.cluster:
+		cluster := options.Cluster()
+		cluster.ClusterStateReloadInterval = time.Second // a failover is noticed in 5 s rather than 56 (measured)
+		return redis.NewClusterClient(cluster)
+	case c.master != "":
+		return redis.NewFailoverClient(options.Failover())
+	}
+	return redis.NewClient(options.Simple())
+}
+
+// node opens a connection to one node, whatever the kind of Redis.
+func (c redisConfig) node(at address) *redis.Client {
+	c.addrs = []string{at.String()}
+	options := c.options("", 1).Simple()
+	options.DialTimeout = lookTimeout
+	return redis.NewClient(options)
+}
+
+func (c redisConfig) options(name string, size int) *redis.UniversalOptions {
 	dials := newDials(size, redis.NewDialer(&redis.Options{DialTimeout: dialTimeout, TLSConfig: c.tls}))
-	options := &redis.UniversalOptions{
+	return &redis.UniversalOptions{
 		Dialer: dials.to,
 		Addrs:  c.addrs, MasterName: c.master, DB: c.db, ClientName: name,
 		Username: c.username, Password: c.password,
@@ -194,15 +215,6 @@ func (c redisConfig) client(name string, size int) redis.UniversalClient {
 			Mode: maintnotifications.ModeDisabled,
 		},
 	}
-	switch {
-	case c.cluster:
-		cluster := options.Cluster()
-		cluster.ClusterStateReloadInterval = time.Second // a failover is noticed in 5 s rather than 56 (measured)
-		return redis.NewClusterClient(cluster)
-	case c.master != "":
-		return redis.NewFailoverClient(options.Failover())
-	}
-	return redis.NewClient(options.Simple())
 }
 
 // store is the hub's way to one Redis, whatever its kind.

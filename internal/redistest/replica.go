@@ -15,6 +15,13 @@ func StartReplicated(t testing.TB) (primary, replica *Server) {
 	return primary, attachReplica(t, primary, 1, Setup{})
 }
 
+// AddReplica runs the nth replica of a primary, which persists nothing, and returns when all
+// are in step. The first is StartReplicated's.
+func AddReplica(t testing.TB, primary *Server, nth int) *Server {
+	t.Helper()
+	return attachReplica(t, primary, nth, Setup{})
+}
+
 // attachReplica runs the nth replica of a primary, and returns when all are in step.
 func attachReplica(t testing.TB, primary *Server, nth int, setup Setup) *Server {
 	t.Helper()
