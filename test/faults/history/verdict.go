@@ -52,7 +52,8 @@ type Verdict struct {
 // foundLimit bounds the findings of one kind that are told in words; all are counted.
 const foundLimit = 10
 
-func (v *Verdict) find(what Violation, format string, args ...any) {
+// Find notes a finding.
+func (v *Verdict) Find(what Violation, format string, args ...any) {
 	v.Counts[what]++
 	if v.Counts[what] <= foundLimit {
 		v.Findings = append(v.Findings, Finding{what, fmt.Sprintf(format, args...)})
