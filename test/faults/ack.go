@@ -45,6 +45,13 @@ func (a asked) answer(rec *history.Recorder, acked []string) {
 	}
 }
 
+// fail notes that the answer is an error: they may have had an effect.
+func (a asked) fail(rec *history.Recorder) {
+	for i := range a.ids {
+		rec.Fail(a.first + i)
+	}
+}
+
 // ack acks events of a stream, and notes the answer once it comes. That the socket has
 // ended is noticed by who reads from it.
 func (s *socket) ack(stream string, ids ...string) {
@@ -60,8 +67,7 @@ func (s *socket) ack(stream string, ids ...string) {
 	_ = s.send(fmt.Sprintf(`{"type":"ack","stream":%q,"ids":%s,"ref":%d}`, stream, list, ref))
 }
 
-// answered notes what became of an ack. One that was answered by an error may have had an
-// effect, and is left open.
+// answered notes what became of an ack.
 func (s *socket) answered(f frame) {
 	ref, err := strconv.Atoi(string(f.Ref))
 	if err != nil {
@@ -71,7 +77,10 @@ func (s *socket) answered(f frame) {
 	a, ok := s.asks.open[ref]
 	delete(s.asks.open, ref)
 	s.asks.mu.Unlock()
-	if ok && f.Type == "ok" {
+	switch {
+	case ok && f.Type == "ok":
 		a.answer(s.load.rec, f.Acked)
+	case ok:
+		a.fail(s.load.rec)
 	}
 }

@@ -36,6 +36,7 @@ func Check(h *History, bounds Bounds) *Verdict {
 	c.checkValues()
 	c.checkBatches()
 	c.checkFilters()
+	c.checkAcks()
 	for i := range h.Feeds {
 		f := &h.Feeds[i]
 		switch f.Kind {

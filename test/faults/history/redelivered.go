@@ -50,7 +50,7 @@ func (c *checker) regained(f *Feed, at place, seen []Delivery) (longest time.Dur
 		switch {
 		case settled >= 0:
 			longest = max(longest, settled-end)
-		case slices.ContainsFunc(acks, func(a Ack) bool { return a.Confirmed == 0 }):
+		case slices.ContainsFunc(acks, func(a Ack) bool { return c.mayBe(&a) }):
 		case slices.Contains(c.owed[f.Name][at.topic].Dead, at.id):
 		default:
 			longest = max(longest, c.Ended-end)

@@ -43,7 +43,7 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	owed, done, mayBe := c.owed[f.Name][at.topic], false, false
 	for _, a := range c.acks[f.Name][at] {
 		done = done || a.Done
-		mayBe = mayBe || a.Confirmed == 0
+		mayBe = mayBe || c.mayBe(&a)
 	}
 	switch {
 	case !confirmed && !kept && len(seen) == 0: // nobody has said that it is there
