@@ -20,7 +20,7 @@ func (c *checker) recovery() (longest time.Duration) {
 		took := time.Duration(-1)
 		for _, d := range c.byFeed[f.Name] {
 			if since[place{d.Topic, d.ID}] {
-				took = d.At - healed
+				took = max(d.At-healed, 0) // it may be seen before it is confirmed
 				break
 			}
 		}

@@ -24,6 +24,7 @@ func TestRecoveryIsTheSlowestSinksOrReaders(t *testing.T) {
 		"a sink":                     {[]history.Delivery{came(1, 6, 7*second), came(0, 6, 9*second)}, 4 * second},
 		"a reader":                   {[]history.Delivery{came(0, 6, 7*second), came(1, 7, 8*second), came(1, 6, 9*second)}, 3 * second},
 		"what was published before":  {[]history.Delivery{came(0, 6, 7*second), came(1, 6, 7*second), came(1, 4, 20*second)}, 2 * second},
+		"before it was confirmed":    {[]history.Delivery{came(0, 6, 4*second), came(1, 6, 4*second)}, 0},
 		"one that never had any":     {[]history.Delivery{came(0, 6, 7*second), came(1, 4, 7*second)}, -1},
 		"nobody who has had any yet": {nil, -1},
 	} {
