@@ -68,18 +68,6 @@ func TestAHubThatDoesNotStartIsNoViolation(t *testing.T) {
 	}
 }
 
-func TestTheWorstResultIsTheExitCode(t *testing.T) {
-	ok, bad, none, broken := result{Effect: true}, result{Wrong: []string{"lost"}}, result{}, result{Error: "no"}
-	for want, list := range map[int][]result{valid: {ok, ok}, violated: {none, broken, bad, ok}, failed: {none, broken, ok}, noEffect: {ok, none}} {
-		if got := worst(list); got != want {
-			t.Errorf("%d for %+v, want %d", got, list, want)
-		}
-	}
-	if worst(nil) == valid {
-		t.Error("no scenario at all is no success")
-	}
-}
-
 func TestTheSameTwiceWithinASecondIsNoise(t *testing.T) {
 	l := newLogs()
 	say := func(level, sink string, at time.Duration) {
@@ -145,16 +133,6 @@ func TestAFailureLeavesItsHistoryAndTheLogs(t *testing.T) {
 		if said := res.String(); !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}
-	}
-}
-
-func TestANightIsOfMixes(t *testing.T) {
-	some := []*scenario{named(t, "flushall", single), named(t, "mix", single)}
-	if got := mixesOf(some); len(got) != 1 || got[0].name != "mix" || len(some) != 2 || some[0].name != "flushall" {
-		t.Errorf("of %v the mixes are %v", some, got)
-	}
-	if got := mixesOf(some[:1]); len(got) != 1 {
-		t.Errorf("without a mix it has %v", got)
 	}
 }
 

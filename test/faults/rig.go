@@ -138,7 +138,7 @@ func perform(ctx context.Context, sc *scenario, opts options) result {
 		res.Error = errors.Join(err, fmt.Errorf("it was ended after %s", time.Since(began).Round(time.Second))).Error()
 	}
 	res.Took = time.Since(began)
-	if r != nil && opts.keep != "" && res.code() != valid {
+	if r != nil && res.code() != valid && opts.keeps() {
 		if len(h.Feeds) == 0 { // it did not come to its end
 			h = r.rec.History()
 		}
