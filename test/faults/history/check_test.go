@@ -3,6 +3,7 @@ package history_test
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -161,6 +162,30 @@ func TestAnAckWithoutAnswerExcusesOnlyWhereNoneCouldCome(t *testing.T) {
 			}
 			if !maps.Equal(v.Counts, want) {
 				t.Fatalf("%s, seed %d: want %v, got %v\n%s", name, seed, want, v.Counts, v)
+			}
+		}
+	}
+}
+
+func TestAReaderMissesNothingThatWasWipedBeforeItCame(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, came := range []bool{false, true} {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			conn := w.conns(book)[0]
+			p := w.some("a")
+			w.Feeds = slices.DeleteFunc(w.Feeds, func(f history.Feed) bool { return f.Name != book })
+			w.Faults = append(w.Faults, history.Fault{Name: "FLUSHALL", Proof: "yes", Wipes: true, Began: p.Ended + 1, Ended: p.Ended + 1})
+			w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == p.ID })
+			w.remove(conn, p)
+			if came { // it was there, and has had all else
+				if v := history.Check(&w.History, history.Bounds{}); v.Counts[history.Hole] != 1 {
+					t.Fatalf("seed %d: an event that was wiped is missed, and nobody told of it: %v\n%s", seed, v.Counts, v)
+				}
+				continue
+			}
+			w.Conns[conn].Opened = p.Ended + 2
+			if v := history.Check(&w.History, history.Bounds{}); len(v.Counts) > 0 {
+				t.Fatalf("seed %d: who came when it was gone is said to miss it:\n%s", seed, v)
 			}
 		}
 	}

@@ -18,9 +18,15 @@ func (c *checker) checkReader(f *Feed) {
 		last[d.Topic] = d
 		seen[place{d.Topic, d.ID}] = true
 	}
-	silent := false
+	silent, begun := false, time.Duration(-1)
 	for i := range c.Conns {
-		silent = silent || c.Conns[i].Feed == f.Name && c.silent(i, f)
+		if c.Conns[i].Feed != f.Name {
+			continue
+		}
+		silent = c.silent(i, f) || silent
+		if begun < 0 {
+			begun = c.Conns[i].Opened
+		}
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
@@ -31,6 +37,7 @@ func (c *checker) checkReader(f *Feed) {
 		_, kept := c.entries[at]
 		switch {
 		case seen[at]:
+		case !kept && c.gone(p, begun): // the oldest that there was came later
 		case !kept && c.covered(f.Name, at, v.attempts[0].Began, p.Replicated):
 			c.Find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
 		case !kept && !p.Replicated && c.forfeit(p.Topic, p.Ended):
