@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -52,6 +53,19 @@ func TestAFaultThatDoesNotHappenIsNoSuccess(t *testing.T) {
 	idle := *named(t, "flushall", single)
 	idle.fault = func(r *rig) { r.fault(history.Fault{Name: "nothing"}, func() string { return "" }) }
 	if res := perform(t.Context(), &idle, hubOf(t, "")); res.code() != noEffect {
+		t.Errorf("it is said to be %d: %s", res.code(), &res)
+	}
+}
+
+func TestWhatIsEndedIsNotJudged(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	idle := *named(t, "flushall", single)
+	idle.fault = func(r *rig) {
+		stop()
+		r.complaints.add("the hubs were ended, too")
+	}
+	if res := perform(ctx, &idle, hubOf(t, "")); res.code() != failed || len(res.Wrong) > 0 || !strings.Contains(res.Error, "it was ended after") {
 		t.Errorf("it is said to be %d: %s", res.code(), &res)
 	}
 }
