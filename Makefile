@@ -102,7 +102,7 @@ faults: redis-server ## break hubs and Redis in every way there is, in about 20 
 faults-short: redis-server ## break hubs and Redis in some ways, in under 4 minutes; CI does
 	$(GO) run ./test/faults -short -parallel 3
 
-faults-night: redis-server ## mixes of faults with one seed after another, and every tenth time all of make faults, for NIGHT=8h or until one fails; that leaves its history in faults-out
+faults-night: redis-server ## mixes of faults with one seed after another, and every tenth time all of make faults, for NIGHT=8h, whatever fails; each failure leaves its history in faults-out
 	$(GO) run ./test/faults -parallel 3 -seed $(SEED) -night $(NIGHT)
 
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities that the code reaches, unless their database (VULNDB) is out of reach

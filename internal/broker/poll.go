@@ -13,8 +13,8 @@ import (
 // The poll finds what no bell has told: bells that were lost, and events that
 // other programs add. On one Redis it is one XREAD over many streams in use,
 // every second. On Cluster each stream needs its own, so they take turns; none waits for
-// another, as a node may be dead. A stream of which all readers know that there is more is left out, as the answer has an
-// event of each.
+// another, as a node may be dead. A stream of which all readers know that there is more is
+// left out, as the answer has an event of each.
 //
 // It also finds groups that are gone, of some sinks in turn: of a sink where
 // nothing happens, nobody else would notice before the next event.

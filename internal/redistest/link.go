@@ -25,6 +25,7 @@ type link struct {
 	proxy   *Proxy
 	client  net.Conn
 	open    chan struct{}          // its own gate, beside the proxy's; protected by proxy.mu
+	name    string                 // of the client, "" until it has said so; protected by proxy.mu
 	cut     func()                 // ends the link, from any goroutine, any number of times
 	done    chan struct{}          // closed by cut
 	ended   chan struct{}          // closed when run has returned and both connections are closed
@@ -90,7 +91,8 @@ func (l *link) request(b []byte) bool {
 // answer reports whether an answer may pass.
 func (l *link) answer([]byte) bool { return !l.proxy.loses(l) }
 
-// An opening is the client's side of a link, whose first bytes say whether faults concern it.
+// An opening is the client's side of a link, whose first bytes say who it is and whether
+// faults concern it.
 type opening struct {
 	net.Conn
 
@@ -103,6 +105,7 @@ func (o *opening) Read(b []byte) (int, error) {
 	if n > 0 && !o.read {
 		o.read = true
 		o.link.spared.Store(o.link.proxy.spares && !strings.EqualFold(commandName(b[:n]), "HELLO"))
+		o.link.proxy.meet(o.link, clientName(b[:n]))
 	}
 	return n, err
 }
@@ -131,6 +134,20 @@ func commandName(b []byte) string {
 		return ""
 	}
 	return string(f[2])
+}
+
+// clientName is what the client calls itself in a HELLO, "" for other requests.
+func clientName(b []byte) string {
+	if !strings.EqualFold(commandName(b), "HELLO") {
+		return ""
+	}
+	f := strings.Split(string(b), "\r\n") // each word behind its length
+	for i := 4; i+2 < len(f); i += 2 {
+		if strings.EqualFold(f[i], "SETNAME") {
+			return f[i+2]
+		}
+	}
+	return ""
 }
 
 func isHandshake(command string) bool {

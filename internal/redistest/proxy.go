@@ -28,15 +28,16 @@ type Proxy struct {
 	mu     sync.Mutex   // protects the fields below, and the gates of the links
 	ln     net.Listener // nil while connections are refused
 	open   chan struct{}
-	links  map[*link]struct{} // each until its goroutine ends
-	drops  int                // answers still to be lost
-	only   []string           // commands whose answers are lost; empty: all but the handshake's
-	lost   int                // answers that were
-	shape  Shape              // how traffic is slowed
-	shaped int                // pieces that were
-	resets int                // connections that were reset
-	tried  int                // connections that clients have made
-	closed bool               // nothing is restored any more
+	parted map[string]chan struct{} // the gates of some clients, by their names
+	links  map[*link]struct{}       // each until its goroutine ends
+	drops  int                      // answers still to be lost
+	only   []string                 // commands whose answers are lost; empty: all but the handshake's
+	lost   int                      // answers that were
+	shape  Shape                    // how traffic is slowed
+	shaped int                      // pieces that were
+	resets int                      // connections that were reset
+	tried  int                      // connections that clients have made
+	closed bool                     // nothing is restored any more
 }
 
 // NewProxy starts a proxy on a free loopback port for the server at target
@@ -58,7 +59,7 @@ func newNodeProxy(t testing.TB, target string) *Proxy {
 
 func startProxy(t testing.TB, target string, spares bool) *Proxy {
 	t.Helper()
-	p := &Proxy{t: t, target: target, spares: spares, open: openGate(), links: make(map[*link]struct{})}
+	p := &Proxy{t: t, target: target, spares: spares, open: openGate(), links: make(map[*link]struct{}), parted: map[string]chan struct{}{}}
 	for p.ln == nil { // a port that is free may be taken a moment later
 		p.addr = net.JoinHostPort(host, strconv.Itoa(freePort(t)))
 		p.ln, _ = net.Listen("tcp", p.addr)
@@ -99,6 +100,17 @@ func (p *Proxy) Freeze() {
 	}
 }
 
+// Part is a Blackhole for the connections, also later ones, of the client that calls itself
+// so in its first request (HELLO … SETNAME name, as go-redis does), as when the network
+// parts it alone from the server. All others are as good as ever.
+func (p *Proxy) Part(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.parted[name] == nil {
+		p.parted[name] = make(chan struct{})
+	}
+}
+
 // Refuse is what a machine does on which nothing listens: new connections are refused
 // at once. The current ones are closed on both sides when it returns.
 func (p *Proxy) Refuse() {
@@ -112,7 +124,7 @@ func (p *Proxy) Refuse() {
 	cut(p.current())
 }
 
-// Restore ends every fault. Connections that lived through a Blackhole or a Freeze
+// Restore ends every fault. Connections that lived through a Blackhole, a Part or a Freeze
 // go on, with what was sent meanwhile.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
@@ -120,6 +132,10 @@ func (p *Proxy) Restore() {
 	p.drops, p.only, p.shape = 0, nil, Shape{}
 	if !isOpen(p.open) {
 		close(p.open)
+	}
+	for name, gate := range p.parted {
+		close(gate)
+		delete(p.parted, name)
 	}
 	for l := range p.links {
 		if !isOpen(l.open) {
@@ -257,7 +273,17 @@ func (p *Proxy) gate(l *link) chan struct{} {
 	if !isOpen(l.open) {
 		return l.open
 	}
+	if gate := p.parted[l.name]; gate != nil && l.name != "" {
+		return gate
+	}
 	return p.open
+}
+
+// meet notes what the client of a link calls itself.
+func (p *Proxy) meet(l *link, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.name = name
 }
 
 // loses reports whether the answer to a link's command is to be swallowed, and counts it.

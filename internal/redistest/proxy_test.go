@@ -152,6 +152,42 @@ func TestFreezeStopsTheConnectionsThereAreAndNoOthers(t *testing.T) {
 	}
 }
 
+func TestOneClientIsPartedFromTheServerAndNoOther(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	named := func(name string) *redis.Client {
+		c := redis.NewClient(&redis.Options{Addr: p.Addr(), ClientName: name, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	ping := func(c *redis.Client) func(context.Context) error {
+		return func(ctx context.Context) error { return c.Ping(ctx).Err() }
+	}
+	one, other, nobody := named("one"), named("other"), named("")
+	for _, c := range []*redis.Client{one, other, nobody} {
+		if err := ping(c)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Part("one")
+	p.Part("one") // changes nothing
+	for name, c := range map[string]*redis.Client{"old": one, "new": named("one")} {
+		if err := within(t, 100*time.Millisecond, ping(c)); err == nil {
+			t.Errorf("its %s connection goes on", name)
+		}
+	}
+	for name, c := range map[string]*redis.Client{"other": other, "another": named("another"), "nobody": nobody} {
+		if err := within(t, 5*time.Second, ping(c)); err != nil {
+			t.Errorf("%s is parted, too: %v", name, err)
+		}
+	}
+	p.Restore()
+	if err := within(t, 5*time.Second, ping(one)); err != nil {
+		t.Errorf("after Restore: %v", err)
+	}
+}
+
 func TestFrozenConnectionHidesTheEndOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

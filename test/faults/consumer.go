@@ -1,14 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
 
-	"eventhub/internal/hub"
 	"eventhub/test/faults/history"
 )
 
@@ -22,21 +19,13 @@ type consumer struct {
 	patient bool          // it never pings
 	hold    time.Duration // how long it works on an event before it acks it
 	random  *rand.Rand
-	ref     int
-	asked   map[int]asked // acks that were not answered
-	working []working     // events whose acks are still to be sent, the oldest first
+	working []working // events whose acks are still to be sent, the oldest first
 }
 
 // working is an event that a consumer is going to ack.
 type working struct {
 	stream, id string
 	due        time.Time
-}
-
-// asked is one ack frame.
-type asked struct {
-	first int // of its acks in the history
-	ids   []string
 }
 
 // How often consumers misbehave: once in so many events.
@@ -47,27 +36,19 @@ const (
 )
 
 func (c *consumer) run() {
-	after := ""
-	for at, failures := c.first, 0; ; {
-		s, err := c.load.connect(c.sink, history.Sink, c.load.hub(at), c.path, c.patient)
+	c.load.roam(c.first, c.random.Float64, func(at *node) (string, error) {
+		s, err := c.load.connect(c.sink, history.Sink, at, c.path, c.patient)
 		if err != nil {
-			failures++
-		} else {
-			failures = 0
-			after = c.consume(s)
-			s.close()
+			return "", err
 		}
-		at++
-		if !c.load.reconnect(failures, after, c.random.Float64()) {
-			return
-		}
-		after = ""
-	}
+		defer s.close()
+		return c.consume(s), nil
+	})
 }
 
 // consume settles what comes until the socket ends, and returns how long to stay away.
 func (c *consumer) consume(s *socket) (after string) {
-	c.asked, c.working = map[int]asked{}, nil
+	c.working = nil
 	frames := s.frames()
 	var late <-chan time.Time
 	if c.hold > 0 {
@@ -83,8 +64,6 @@ func (c *consumer) consume(s *socket) (after string) {
 				return after
 			case r.Type == "drain":
 				after = r.After
-			case r.Type == "ok":
-				c.answered(r.frame)
 			case r.Type == "events":
 				if !c.settle(s, r.events) {
 					return "" // as a crash would
@@ -128,40 +107,6 @@ func (c *consumer) ack(s *socket) {
 		acks[w.stream] = append(acks[w.stream], w.id)
 	}
 	for stream, ids := range acks {
-		c.ref++
-		c.asked[c.ref] = asked{c.load.rec.Acks(acksOf(s.id, stream, ids)), ids}
-		list, _ := json.Marshal(ids)
-		_ = s.send(fmt.Sprintf(`{"type":"ack","stream":%q,"ids":%s,"ref":%d}`, stream, list, c.ref)) // a socket that ends is noticed by the next read
-	}
-}
-
-func acksOf(conn int, stream string, ids []string) []history.Ack {
-	list := make([]history.Ack, len(ids))
-	for i, text := range ids {
-		id, _ := hub.ParseID(text)
-		list[i] = history.Ack{Conn: conn, Topic: stream, ID: id}
-	}
-	return list
-}
-
-// answered notes what became of an ack. One that was answered by an error may have had an
-// effect, and is left open.
-func (c *consumer) answered(f frame) {
-	ref, err := strconv.Atoi(string(f.Ref))
-	a, ok := c.asked[ref]
-	if err != nil || !ok {
-		return
-	}
-	delete(c.asked, ref)
-	a.note(c.load.rec, f.Acked)
-}
-
-func (a asked) note(rec *history.Recorder, acked []string) {
-	done := map[string]bool{}
-	for _, id := range acked {
-		done[id] = true
-	}
-	for i, id := range a.ids {
-		rec.Answer(a.first+i, done[id])
+		s.ack(stream, ids...)
 	}
 }

@@ -61,7 +61,7 @@ func (c *crowd) gather() {
 		member := func() { c.stay(i) }
 		switch {
 		case i < crowdHolders:
-			h := &holder{crowd: c, random: l.random(fmt.Sprintf("holder-%d", i)), first: i, asked: map[int]asked{}}
+			h := &holder{crowd: c, random: l.random(fmt.Sprintf("holder-%d", i)), first: i}
 			member = h.run
 		case i < crowdHolders+crowdReaders:
 			name := fmt.Sprintf("crowd-reader-%d", i)
@@ -80,20 +80,14 @@ func (c *crowd) gather() {
 
 // stay is a quiet member, who comes back when it is told to go.
 func (c *crowd) stay(i int) {
-	after := ""
-	for at, failures := i, 0; ; at++ {
-		s, err := c.load.connect("crowd", history.Broadcast, c.load.hub(at), "/v1/broadcast/ws?channel=empty", true)
+	jitter := func() float64 { return float64(i%10) / 10 }
+	c.load.roam(i, jitter, func(at *node) (string, error) {
+		s, err := c.load.connect("crowd", history.Broadcast, at, "/v1/broadcast/ws?channel=empty", true)
 		if err != nil {
-			failures++
-		} else {
-			failures = 0
-			after = c.listen(s)
+			return "", err
 		}
-		if !c.load.reconnect(failures, after, float64(i%10)/10) {
-			return
-		}
-		after = ""
-	}
+		return c.listen(s), nil
+	})
 }
 
 // listen waits for the end of a socket, and returns how long to stay away.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -56,6 +57,19 @@ func TestAFaultThatDoesNotHappenIsNoSuccess(t *testing.T) {
 	}
 }
 
+func TestWhatIsEndedIsNotJudged(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	idle := *named(t, "flushall", single)
+	idle.fault = func(r *rig) {
+		stop()
+		r.complaints.add("the hubs were ended, too")
+	}
+	if res := perform(ctx, &idle, hubOf(t, "")); res.code() != failed || len(res.Wrong) > 0 || !strings.Contains(res.Error, "it was ended after") {
+		t.Errorf("it is said to be %d: %s", res.code(), &res)
+	}
+}
+
 func TestAHubThatDoesNotStartIsNoViolation(t *testing.T) {
 	hub := filepath.Join(t.TempDir(), "hub")
 	if err := os.WriteFile(hub, []byte("#!/bin/sh\necho no hub today\nexit 3\n"), 0o700); err != nil {
@@ -65,18 +79,6 @@ func TestAHubThatDoesNotStartIsNoViolation(t *testing.T) {
 	code, err := run(t.Context(), []string{"-hub", hub, "-run", "^flushall$", "-keep", ""}, &said, io.Discard)
 	if code != failed || err != nil || !strings.Contains(said.String(), "no hub today") {
 		t.Errorf("exit code %d, %v:\n%s", code, err, &said)
-	}
-}
-
-func TestTheWorstResultIsTheExitCode(t *testing.T) {
-	ok, bad, none, broken := result{Effect: true}, result{Wrong: []string{"lost"}}, result{}, result{Error: "no"}
-	for want, list := range map[int][]result{valid: {ok, ok}, violated: {none, broken, bad, ok}, failed: {none, broken, ok}, noEffect: {ok, none}} {
-		if got := worst(list); got != want {
-			t.Errorf("%d for %+v, want %d", got, list, want)
-		}
-	}
-	if worst(nil) == valid {
-		t.Error("no scenario at all is no success")
 	}
 }
 
@@ -145,16 +147,6 @@ func TestAFailureLeavesItsHistoryAndTheLogs(t *testing.T) {
 		if said := res.String(); !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}
-	}
-}
-
-func TestANightIsOfMixes(t *testing.T) {
-	some := []*scenario{named(t, "flushall", single), named(t, "mix", single)}
-	if got := mixesOf(some); len(got) != 1 || got[0].name != "mix" || len(some) != 2 || some[0].name != "flushall" {
-		t.Errorf("of %v the mixes are %v", some, got)
-	}
-	if got := mixesOf(some[:1]); len(got) != 1 {
-		t.Errorf("without a mix it has %v", got)
 	}
 }
 

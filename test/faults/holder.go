@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"eventhub/internal/hub"
@@ -26,30 +24,20 @@ type holder struct {
 	crowd  *crowd
 	first  int        // hub
 	random *rand.Rand // owned by run
-
-	mu    sync.Mutex // protects the fields below
-	ref   int
-	asked map[int]asked // acks that were not answered
 }
 
 func (h *holder) run() {
-	load, after := h.crowd.load, ""
+	load := h.crowd.load
 	path := "/v1/sinks/" + work + "/ws?from=oldest&stream=" + strings.Join(streams(), "&stream=") + "&prefetch=2&max_deliveries=0&ack_wait=" + crowdAckWait.String()
-	for at, failures := h.first, 0; ; at++ {
-		s, err := load.connect(work, history.Sink, load.hub(at), path, true)
+	load.roam(h.first, h.random.Float64, func(at *node) (string, error) {
+		s, err := load.connect(work, history.Sink, at, path, true)
 		if err != nil {
-			failures++
-		} else {
-			failures = 0
-			h.crowd.holds(s)
-			after = h.consume(s)
-			s.close()
+			return "", err
 		}
-		if !load.reconnect(failures, after, h.random.Float64()) {
-			return
-		}
-		after = ""
-	}
+		defer s.close()
+		h.crowd.holds(s)
+		return h.consume(s), nil
+	})
 }
 
 // consume takes what comes until the socket ends, and returns how long to stay away.
@@ -62,8 +50,6 @@ func (h *holder) consume(s *socket) (after string) {
 		switch f.Type {
 		case "drain":
 			after = f.After
-		case "ok":
-			h.answered(f)
 		case "events":
 			for _, e := range events {
 				h.take(s, e)
@@ -77,33 +63,13 @@ func (h *holder) take(s *socket, e event) {
 	n := h.random.IntN(3)
 	switch {
 	case n == 0 || load.calm.Load():
-		h.ack(s, e)
+		s.ack(e.Stream, e.ID)
 	case n == 1:
 		load.all.Go(func() {
 			if rest(load.ctx, holdFor) {
-				h.ack(s, e)
+				s.ack(e.Stream, e.ID)
 			}
 		})
-	}
-}
-
-func (h *holder) ack(s *socket, e event) {
-	h.mu.Lock()
-	h.ref++
-	ref, ids := h.ref, []string{e.ID}
-	h.asked[ref] = asked{h.crowd.load.rec.Acks(acksOf(s.id, e.Stream, ids)), ids}
-	h.mu.Unlock()
-	_ = s.send(fmt.Sprintf(`{"type":"ack","stream":%q,"ids":[%q],"ref":%d}`, e.Stream, e.ID, ref)) // a socket that ends is noticed by the next read
-}
-
-func (h *holder) answered(f frame) {
-	ref, err := strconv.Atoi(string(f.Ref))
-	h.mu.Lock()
-	a, ok := h.asked[ref]
-	delete(h.asked, ref)
-	h.mu.Unlock()
-	if err == nil && ok {
-		a.note(h.crowd.load.rec, f.Acked)
 	}
 }
 

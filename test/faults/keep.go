@@ -9,6 +9,13 @@ import (
 	"eventhub/test/faults/history"
 )
 
+// keepLimit is how many failures of a run are kept, of some 10 MB each: a night in which all
+// fails must not fill a disk.
+const keepLimit = 20
+
+// keeps says whether a failure is to be kept, and counts it.
+func (o *options) keeps() bool { return o.keep != "" && o.kept.Add(1) <= keepLimit }
+
 // keep writes what explains a result into a directory of its own below dir, and notes
 // which: what is said of it, the whole history, and what each hub has logged.
 func (res *result) keep(dir string, h *history.History, hubs []*node) error {

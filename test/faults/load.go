@@ -32,9 +32,9 @@ type load struct {
 	rec    *history.Recorder
 	hubs   []*node // only their names and addresses
 	seed   uint64
-	ctx    context.Context // of the clients that receive
+	ctx    context.Context // of all clients
 	cancel context.CancelFunc
-	all    sync.WaitGroup // of them
+	all    sync.WaitGroup // of those that receive
 
 	quiet      chan struct{} // closed when publishers are to end
 	publishers sync.WaitGroup
@@ -83,6 +83,7 @@ func (l *load) hush() {
 // stop ends the clients and waits for them.
 func (l *load) stop() {
 	l.cancel()
+	l.publishers.Wait()
 	l.all.Wait()
 }
 

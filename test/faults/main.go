@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,12 +46,13 @@ type options struct {
 	docs     string // file to write the table to
 	verbose  bool   // say what was done, even where nothing went wrong
 	night    time.Duration
-	keep     string // directory for what explains failures, "" for none
-	broken   bool   // try whether hubs that are broken on purpose fail
+	keep     string        // directory for what explains failures, "" for none
+	kept     *atomic.Int64 // failures of this run that were left there, or would have been
+	broken   bool          // try whether hubs that are broken on purpose fail
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
-	o := options{only: regexp.MustCompile(""), on: regexp.MustCompile("")}
+	o := options{only: regexp.MustCompile(""), on: regexp.MustCompile(""), kept: new(atomic.Int64)}
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	expression := func(into **regexp.Regexp) func(string) error {
@@ -68,8 +69,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.hub, "hub", "", "hub `binary` (default: built from this module)")
 	flags.StringVar(&o.tags, "tags", "", "build `tags` of the hub, such as those that break it on purpose")
 	flags.StringVar(&o.docs, "docs", "", "`file` in which to write the table of results, as docs/faults.md")
-	flags.DurationVar(&o.night, "night", 0, "go on for so long: with mixes of further seeds, and every tenth time with all")
-	flags.StringVar(&o.keep, "keep", "faults-out", "`directory` in which the history and the logs of failures are left; none when empty")
+	flags.DurationVar(&o.night, "night", 0, "go on for so long, whatever fails: with mixes of further seeds, and every tenth time with all")
+	flags.StringVar(&o.keep, "keep", "faults-out", "`directory` in which the history and the logs of the first 20 failures are left; none when empty")
 	flags.BoolVar(&o.verbose, "v", false, "say what was done and what shows it, even where nothing went wrong")
 	flags.BoolVar(&o.broken, "broken", false, "instead, see that hubs which are broken on purpose fail the scenarios that are to notice")
 	if err := flags.Parse(args); err != nil {
@@ -105,37 +106,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (int, err
 			return failed, err
 		}
 	}
-	began, ran := time.Now(), 0
-	for round := 1; ; round++ {
-		list := chosen(opts)
-		if opts.night > 0 && round%allEvery != 0 {
-			list = mixesOf(list)
-		}
-		results := performAll(ctx, list, opts, stdout)
-		ran += len(results)
-		if opts.docs != "" && ctx.Err() == nil {
-			if err := writeTable(ctx, opts.docs, results); err != nil {
-				return failed, err
-			}
-		}
-		code := worst(results)
-		if took := time.Since(began); ctx.Err() != nil || code != valid || took >= opts.night {
-			_, _ = fmt.Fprintf(stdout, "%d scenarios took %s\n", ran, took.Round(time.Second))
-			return code, ctx.Err()
-		}
-		opts.seed++
-	}
-}
-
-// allEvery is how often a night has all scenarios, and not just the mixes of them.
-const allEvery = 10
-
-// mixesOf are the mixes among scenarios, or all where there is none.
-func mixesOf(list []*scenario) []*scenario {
-	if mixes := slices.DeleteFunc(slices.Clone(list), func(s *scenario) bool { return s.draw == nil }); len(mixes) > 0 {
-		return mixes
-	}
-	return list
+	return rounds(ctx, opts, stdout, performAll)
 }
 
 func chosen(opts options) (list []*scenario) {
@@ -184,21 +155,4 @@ func performAll(ctx context.Context, list []*scenario, opts options, stdout io.W
 	close(said)
 	<-done
 	return results
-}
-
-// worst is the exit code of all: a broken promise counts most.
-func worst(results []result) int {
-	codes := map[int]bool{}
-	for i := range results {
-		codes[results[i].code()] = true
-	}
-	for _, code := range []int{violated, failed, noEffect} {
-		if codes[code] {
-			return code
-		}
-	}
-	if len(results) == 0 {
-		return failed
-	}
-	return valid
 }

@@ -97,21 +97,17 @@ const noticed history.Violation = "slot migration was noticed"
 // checkMigration: no publish of an event fails, or takes as long as a second, and nobody is
 // told of a gap in a stream.
 func checkMigration(h *history.History, v *history.Verdict) {
-	notice := func(format string, args ...any) {
-		v.Counts[noticed]++
-		v.Findings = append(v.Findings, history.Finding{Fault: noticed, What: fmt.Sprintf(format, args...)})
-	}
 	for _, f := range h.Faults {
 		for _, p := range h.Publishes {
 			if p.Channel || p.Ended < f.Began || p.Began > f.Ended || p.Outcome == history.OK && p.Ended-p.Began < time.Second {
 				continue
 			}
-			notice("a publish to %s is %s after %s, at %s", p.Topic, p.Outcome, p.Ended-p.Began, p.Ended)
+			v.Find(noticed, "a publish to %s is %s after %s, at %s", p.Topic, p.Outcome, p.Ended-p.Began, p.Ended)
 		}
 	}
 	for _, g := range h.Gaps {
 		if g.Topic != channel {
-			notice("connection %d of %s was told of a gap (%s) in %s, at %s", g.Conn, h.Conns[g.Conn].Feed, g.Reason, g.Topic, g.At)
+			v.Find(noticed, "connection %d of %s was told of a gap (%s) in %s, at %s", g.Conn, h.Conns[g.Conn].Feed, g.Reason, g.Topic, g.At)
 		}
 	}
 }

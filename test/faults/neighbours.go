@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -66,7 +65,7 @@ func checkNeighboursPublishes(h *history.History, v *history.Verdict, f history.
 		}
 	}
 	if len(normal) == 0 {
-		disturb(v, "nothing was published to other streams before %q", f.Name)
+		v.Find(disturbed, "nothing was published to other streams before %q", f.Name)
 		return
 	}
 	slices.Sort(normal)
@@ -75,16 +74,16 @@ func checkNeighboursPublishes(h *history.History, v *history.Verdict, f history.
 		switch during := p.Ended > f.Began && p.Began < f.Ended; {
 		case !isNeighbours(p) || !during:
 		case p.Outcome != history.OK:
-			disturb(v, "a publish to %s is %s, at %s by hub %s", p.Topic, p.Outcome, p.Ended, p.Hub)
+			v.Find(disturbed, "a publish to %s is %s, at %s by hub %s", p.Topic, p.Outcome, p.Ended, p.Hub)
 		case p.Ended-p.Began > limit:
-			disturb(v, "a publish to %s took %s, until %s by hub %s", p.Topic, p.Ended-p.Began, p.Ended, p.Hub)
+			v.Find(disturbed, "a publish to %s took %s, until %s by hub %s", p.Topic, p.Ended-p.Began, p.Ended, p.Hub)
 		}
 	}
 	for name, list := range loyal(h) {
 		for i := 1; i < len(list); i++ {
 			before, p := list[i-1], list[i]
 			if p.Ended > f.Began && before.Ended < f.Ended && p.Ended-before.Ended > neighbourSilence {
-				disturb(v, "nothing of %s was confirmed in %s from %s to %s", name, p.Topic, before.Ended, p.Ended)
+				v.Find(disturbed, "nothing of %s was confirmed in %s from %s to %s", name, p.Topic, before.Ended, p.Ended)
 			}
 		}
 	}
@@ -143,7 +142,7 @@ func checkNeighboursDeliveries(h *history.History, v *history.Verdict, f history
 				limit = shared
 			}
 			if ok && at-p.Ended > limit && (!both || attended(h, feed.Name, p.Ended, at)) {
-				disturb(v, "%s had %s of %s, confirmed at %s, %s later", feed.Name, p.ID, p.Topic, p.Ended, at-p.Ended)
+				v.Find(disturbed, "%s had %s of %s, confirmed at %s, %s later", feed.Name, p.ID, p.Topic, p.Ended, at-p.Ended)
 			}
 		}
 	}
@@ -154,11 +153,4 @@ func attended(h *history.History, feed string, from, to time.Duration) bool {
 	return slices.ContainsFunc(h.Conns, func(c history.Conn) bool {
 		return c.Feed == feed && c.Opened < from && (c.Ended == 0 || c.Ended > to)
 	})
-}
-
-// disturb notes a finding. A few are told in words.
-func disturb(v *history.Verdict, format string, args ...any) {
-	if v.Counts[disturbed]++; v.Counts[disturbed] <= 10 {
-		v.Findings = append(v.Findings, history.Finding{Fault: disturbed, What: fmt.Sprintf(format, args...)})
-	}
 }

@@ -45,6 +45,8 @@ func (l *load) publish(p publisher) {
 		select {
 		case <-l.quiet:
 			return
+		case <-l.ctx.Done():
+			return
 		case <-time.After(p.pace/2 + time.Duration(random.Int64N(int64(p.pace)))):
 		}
 		values := make([]string, max(p.array, 1))

@@ -31,7 +31,7 @@ func (l *load) pull(sink, settings string, first int) {
 			acks[e.Stream] = append(acks[e.Stream], e.ID)
 		}
 		for stream, ids := range acks {
-			a := asked{l.rec.Acks(acksOf(conn, stream, ids)), ids}
+			a := ask(l.rec, conn, stream, ids)
 			list, _ := json.Marshal(ids)
 			var said struct {
 				Acked      []string
@@ -39,7 +39,7 @@ func (l *load) pull(sink, settings string, first int) {
 				Stale      []string
 			}
 			if l.call(client, l.hub(at+1), "/v1/sinks/"+sink+"/acks", fmt.Sprintf(`{"stream":%q,"ids":%s}`, stream, list), &said) {
-				a.note(l.rec, said.Acked)
+				a.answer(l.rec, said.Acked)
 			}
 		}
 		l.rec.Close(conn)

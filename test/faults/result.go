@@ -87,6 +87,11 @@ const (
 	failed   = 3
 )
 
+// word is what is said of an end.
+func word(code int) string {
+	return map[int]string{valid: "valid", violated: "VIOLATED", noEffect: "NO EFFECT", failed: "FAILED"}[code]
+}
+
 func (res *result) code() int {
 	switch {
 	case len(res.Wrong) > 0:
@@ -102,9 +107,8 @@ func (res *result) code() int {
 // String is what is said of a result while others run.
 func (res *result) String() string {
 	var b strings.Builder
-	word := map[int]string{valid: "valid", violated: "VIOLATED", noEffect: "NO EFFECT", failed: "FAILED"}[res.code()]
 	f := res.Figures
-	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again, %d redriven; outage %s, latest %s, recovery %s, redelivered %s, settled in %s; %v\n", word, res.Scenario, res.Topology,
+	fmt.Fprintf(&b, "%-9s %s on %s in %s: %d published, %d unknown, %d delivered, %d again, %d redriven; outage %s, latest %s, recovery %s, redelivered %s, settled in %s; %v\n", word(res.code()), res.Scenario, res.Topology,
 		res.Took.Round(100*time.Millisecond), f.Published, f.Unknown, f.Delivered, f.Again, f.Redriven,
 		f.Outage.Round(time.Millisecond), f.Latest.Round(time.Millisecond), f.Recovery.Round(time.Millisecond), f.Redelivered.Round(time.Millisecond), res.Settled.Round(time.Millisecond), res.Counts)
 	if res.code() != valid {
@@ -117,13 +121,18 @@ func (res *result) String() string {
 		if res.Kept != "" {
 			fmt.Fprintf(&b, "  its history, and what the hubs have logged: %s\n", res.Kept)
 		}
-		short := ""
-		if res.Short {
-			short = " -short"
-		}
-		fmt.Fprintf(&b, "  again with: go run ./test/faults -run '^%s$' -on %s -seed %d%s\n", res.Scenario, res.Topology, res.Seed, short)
+		fmt.Fprintf(&b, "  again with: %s\n", res.again())
 	}
 	return b.String()
+}
+
+// again is the command that repeats it.
+func (res *result) again() string {
+	short := ""
+	if res.Short {
+		short = " -short"
+	}
+	return fmt.Sprintf("go run ./test/faults -run '^%s$' -on %s -seed %d%s", res.Scenario, res.Topology, res.Seed, short)
 }
 
 // story is what was done, and what shows it.

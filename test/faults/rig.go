@@ -110,14 +110,14 @@ func (r *rig) finish(sc *scenario) (h history.History, settled time.Duration) {
 	return h, settled
 }
 
-// perform runs a scenario once.
-func perform(ctx context.Context, sc *scenario, opts options) result {
+// perform runs a scenario once. One that is ended with all is not judged.
+func perform(all context.Context, sc *scenario, opts options) result {
 	if sc.draw != nil {
 		sc = sc.draw(opts.seed, opts.short)
 	}
 	res := result{Scenario: sc.name, Topology: sc.topology, Durability: sc.load.durability, Seed: opts.seed, Short: opts.short, Plan: sc.plan}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(sc.limit, scenarioLimit))
+	ctx, cancel := context.WithTimeout(all, cmp.Or(sc.limit, scenarioLimit))
 	defer cancel()
 	var r *rig
 	var h history.History
@@ -138,7 +138,11 @@ func perform(ctx context.Context, sc *scenario, opts options) result {
 		res.Error = errors.Join(err, fmt.Errorf("it was ended after %s", time.Since(began).Round(time.Second))).Error()
 	}
 	res.Took = time.Since(began)
-	if r != nil && opts.keep != "" && res.code() != valid {
+	if all.Err() != nil { // what was still under way is no fault of the hubs
+		res.Wrong = nil
+		return res
+	}
+	if r != nil && res.code() != valid && opts.keeps() {
 		if len(h.Feeds) == 0 { // it did not come to its end
 			h = r.rec.History()
 		}

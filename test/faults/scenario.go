@@ -79,7 +79,7 @@ func scenarios() []*scenario {
 		}
 	}
 	add(atHubs, hubScenarios())
-	add(atRedis, redisScenarios(), networkScenarios(), dataScenarios(), failoverScenarios(), idleScenarios())
+	add(atRedis, redisScenarios(), networkScenarios(), []*scenario{oneHubScenario()}, dataScenarios(), failoverScenarios(), idleScenarios())
 	add(atClients, clientScenarios())
 	for _, kind := range everywhere() {
 		all = append(all, mixOn(kind, all))

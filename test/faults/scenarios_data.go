@@ -124,7 +124,6 @@ func checkFull(h *history.History, v *history.Verdict) {
 	most, nearly := took[len(took)-1], took[len(took)*99/100]
 	f.Proof += fmt.Sprintf("; %d publishes, 99 of 100 answered within %s, all within %s", len(took), nearly, most)
 	if nearly > promised {
-		v.Counts["slow refusals"]++
-		v.Findings = append(v.Findings, history.Finding{Fault: "slow refusals", What: fmt.Sprintf("one of 100 took %s or more, %s are promised", nearly, promised)})
+		v.Find("slow refusals", "one of 100 took %s or more, %s are promised", nearly, promised)
 	}
 }

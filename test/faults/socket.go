@@ -33,6 +33,7 @@ type socket struct {
 	open  context.Context
 	stop  context.CancelFunc // of open
 	final atomic.Bool        // something from the end has come
+	asks  asks
 }
 
 // connect opens a socket and waits until it is ready.
@@ -133,6 +134,8 @@ func (s *socket) next() (f frame, events []event, err error) {
 	case "ok", "error":
 		if string(f.Ref) == askRef {
 			s.load.rec.Conn(s.id, func(c *history.Conn) { c.Answered = true })
+		} else {
+			s.answered(f)
 		}
 	}
 	return f, events, nil
@@ -222,16 +225,4 @@ func (l *load) awake() bool {
 		}
 	}
 	return true
-}
-
-// reconnect waits before a client connects again: as long as a drain says, or longer with
-// each failure, with jitter.
-func (l *load) reconnect(failures int, after string, jitter float64) bool {
-	wait := min(50*time.Millisecond<<min(failures, 5), time.Second)
-	if d, err := time.ParseDuration(after); err == nil && after != "" {
-		wait = d
-	} else {
-		wait = time.Duration(float64(wait) * (0.5 + jitter))
-	}
-	return rest(l.ctx, wait)
 }

@@ -30,34 +30,31 @@ func (c *source) run(first int) {
 	random := c.load.random(c.feed + c.path)
 	client := newClient()
 	defer client.CloseIdleConnections()
-	for at, failures := first, 0; ; at++ {
-		failures++
+	leaves := func() bool { return !c.load.calm.Load() && random.IntN(500) == 0 }
+	c.load.roam(first, random.Float64, func(at *node) (after string, err error) {
 		c.retry = 0
-		if answer, s := c.open(client, c.load.hub(at)); s != nil {
-			failures = 0
-			c.follow(answer, s, func() bool { return !c.load.calm.Load() && random.IntN(500) == 0 })
-			_ = answer.Body.Close()
-			s.close()
+		answer, s, err := c.open(client, at)
+		if err != nil {
+			return "", err
 		}
-		after := ""
+		defer s.close()
+		defer answer.Body.Close()
+		c.follow(answer, s, leaves)
 		if c.retry > 0 {
 			after = c.retry.String()
 		}
-		if !c.load.reconnect(failures, after, random.Float64()) {
-			return
-		}
-	}
+		return after, nil
+	})
 }
 
-// open returns the stream once its hub has begun it: what is published later comes. The
-// socket is nil when it has not.
-func (c *source) open(client *http.Client, at *node) (*http.Response, *socket) {
+// open returns the stream once its hub has begun it: what is published later comes.
+func (c *source) open(client *http.Client, at *node) (*http.Response, *socket, error) {
 	ctx, stop := context.WithCancel(c.load.ctx)
 	limit := time.AfterFunc(dialLimit, stop) // of the opening
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at.addr+c.path, nil)
 	if err != nil {
 		stop()
-		return nil, nil
+		return nil, nil, err
 	}
 	request.Header.Set("Accept", "text/event-stream")
 	if c.last != "" {
@@ -70,11 +67,11 @@ func (c *source) open(client *http.Client, at *node) (*http.Response, *socket) {
 	}
 	if err != nil {
 		stop()
-		return nil, nil
+		return nil, nil, err
 	}
 	s := &socket{load: c.load, id: c.load.rec.Open(c.feed, at.name), role: c.role, open: ctx, stop: stop}
 	c.load.keep(s)
-	return answer, s
+	return answer, s, nil
 }
 
 // follow takes what the stream has until it ends, or this client leaves.

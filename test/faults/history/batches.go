@@ -24,7 +24,7 @@ func (c *checker) checkBatches() {
 	}
 	for _, name := range order {
 		if b := batches[name]; len(b.stored) > 0 && len(b.missing) > 0 {
-			c.find(Torn, "of what %s published at once %q are stored and %q are not", name, b.stored, b.missing)
+			c.Find(Torn, "of what %s published at once %q are stored and %q are not", name, b.stored, b.missing)
 		}
 	}
 }

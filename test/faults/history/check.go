@@ -36,6 +36,7 @@ func Check(h *History, bounds Bounds) *Verdict {
 	c.checkValues()
 	c.checkBatches()
 	c.checkFilters()
+	c.checkAcks()
 	for i := range h.Feeds {
 		f := &h.Feeds[i]
 		switch f.Kind {
@@ -49,7 +50,7 @@ func Check(h *History, bounds Bounds) *Verdict {
 	}
 	for i := range h.Conns {
 		if conn := &h.Conns[i]; conn.Ended == 0 && conn.Asked > 0 && !conn.Answered {
-			c.find(Silent, "connection %d of %s on hub %s did not answer", i, conn.Feed, conn.Hub)
+			c.Find(Silent, "connection %d of %s on hub %s did not answer", i, conn.Feed, conn.Hub)
 		}
 	}
 	c.Figures = figures(c)

@@ -1,7 +1,9 @@
 package history_test
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,5 +121,72 @@ func TestAFaultWithoutProofHadNoEffect(t *testing.T) {
 	faults := []history.Fault{{Name: "kill", Proof: "exit status"}, {Name: "pause"}}
 	if history.Effective(faults) || !history.Effective(faults[:1]) {
 		t.Error("proofs are not looked at")
+	}
+}
+
+func TestAnAckWithoutAnswerExcusesOnlyWhereNoneCouldCome(t *testing.T) {
+	const soon, late = time.Second, 20 * time.Second
+	for name, test := range map[string]struct {
+		lived   time.Duration // its connection, 0: to the end
+		ran     time.Duration // all
+		fault   time.Duration // how long it lasted
+		errs    bool          // it was answered by an error
+		excused bool
+	}{
+		"its connection ended":        {lived: soon, ran: late, excused: true},
+		"all ended":                   {ran: soon, excused: true},
+		"it was answered by an error": {ran: late, errs: true, excused: true},
+		"a fault held it up":          {ran: late, fault: late - soon, excused: true},
+		"a fault held it up, once":    {ran: late, fault: soon},
+		"its connection lived on":     {lived: late, ran: late + soon},
+		"and to the end":              {ran: late},
+	} {
+		for seed := range uint64(20) {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			p := w.some("a")
+			w.unack(work, p)
+			conn, sent := w.open(work), w.now
+			ack := history.Ack{Conn: conn, Topic: "a", ID: p.ID, Sent: sent}
+			if test.errs {
+				ack.Failed = sent + 1
+			}
+			w.Acks = append(w.Acks, ack)
+			if w.Ended = sent + test.ran; test.lived > 0 {
+				w.Conns[conn].Ended = sent + test.lived
+			}
+			w.Faults = append(w.Faults, history.Fault{Name: "SIGSTOP", Proof: "yes", Began: sent, Ended: sent + test.fault})
+			v := history.Check(&w.History, history.Bounds{})
+			want := map[history.Violation]int{history.Lost: 1, history.Unanswered: 1}
+			if test.excused {
+				clear(want)
+			}
+			if !maps.Equal(v.Counts, want) {
+				t.Fatalf("%s, seed %d: want %v, got %v\n%s", name, seed, want, v.Counts, v)
+			}
+		}
+	}
+}
+
+func TestAReaderMissesNothingThatWasWipedBeforeItCame(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, came := range []bool{false, true} {
+			w := newWorld(rand.New(rand.NewPCG(seed, 7)).IntN)
+			conn := w.conns(book)[0]
+			p := w.some("a")
+			w.Feeds = slices.DeleteFunc(w.Feeds, func(f history.Feed) bool { return f.Name != book })
+			w.Faults = append(w.Faults, history.Fault{Name: "FLUSHALL", Proof: "yes", Wipes: true, Began: p.Ended + 1, Ended: p.Ended + 1})
+			w.Entries = slices.DeleteFunc(w.Entries, func(e history.Entry) bool { return e.ID == p.ID })
+			w.remove(conn, p)
+			if came { // it was there, and has had all else
+				if v := history.Check(&w.History, history.Bounds{}); v.Counts[history.Hole] != 1 {
+					t.Fatalf("seed %d: an event that was wiped is missed, and nobody told of it: %v\n%s", seed, v.Counts, v)
+				}
+				continue
+			}
+			w.Conns[conn].Opened = p.Ended + 2
+			if v := history.Check(&w.History, history.Bounds{}); len(v.Counts) > 0 {
+				t.Fatalf("seed %d: who came when it was gone is said to miss it:\n%s", seed, v)
+			}
+		}
 	}
 }

@@ -24,6 +24,34 @@ func (c *checker) wiped(topic string, from, to time.Duration) bool {
 	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Wipes && f.concerns(topic) && f.hit(from, to) })
 }
 
+// gone says whether Redis forgot an event of a stream before some moment.
+func (c *checker) gone(p *Publish, before time.Duration) bool {
+	return slices.ContainsFunc(c.Faults, func(f Fault) bool {
+		return f.Wipes && f.concerns(p.Topic) && p.Began <= f.Ended && f.Ended <= before
+	})
+}
+
+// shock is when Redis first forgot something of a sink in a stream, from a moment on; the
+// end of all when it did not.
+func (c *checker) shock(sink, topic string, from time.Duration) time.Duration {
+	first := c.Ended
+	for _, f := range c.Faults {
+		began := f.Began
+		if f.Forfeits {
+			began -= f.Lag
+		}
+		if (f.Wipes || f.Resets || f.Forfeits) && f.takes(sink, topic) && f.Ended >= from {
+			first = min(first, max(began, from))
+		}
+	}
+	return first
+}
+
+// takes says whether Redis may have forgotten what a sink had done in a stream.
+func (f *Fault) takes(sink, topic string) bool {
+	return f.concerns(topic) && (!f.Resets || len(f.Sinks) == 0 || slices.Contains(f.Sinks, sink))
+}
+
 // reset says whether a sink's group in a stream was forgotten between two moments.
 func (c *checker) reset(sink, topic string, from, to time.Duration) bool {
 	return c.wiped(topic, from, to) || slices.ContainsFunc(c.Faults, func(f Fault) bool {

@@ -13,14 +13,20 @@ func (c *checker) checkReader(f *Feed) {
 	last := map[string]Delivery{}
 	for _, d := range c.byFeed[f.Name] {
 		if before, ok := last[d.Topic]; ok && d.ID.Compare(before.ID) <= 0 && !c.rewritten(d.Topic, before.At, d.At) {
-			c.find(Order, "%s got %s of %s after %s", f.Name, d.ID, d.Topic, before.ID)
+			c.Find(Order, "%s got %s of %s after %s", f.Name, d.ID, d.Topic, before.ID)
 		}
 		last[d.Topic] = d
 		seen[place{d.Topic, d.ID}] = true
 	}
-	silent := false
+	silent, begun := false, time.Duration(-1)
 	for i := range c.Conns {
-		silent = silent || c.Conns[i].Feed == f.Name && c.silent(i, f)
+		if c.Conns[i].Feed != f.Name {
+			continue
+		}
+		silent = c.silent(i, f) || silent
+		if begun < 0 {
+			begun = c.Conns[i].Opened
+		}
 	}
 	for _, v := range c.order {
 		p := v.confirmed()
@@ -31,12 +37,13 @@ func (c *checker) checkReader(f *Feed) {
 		_, kept := c.entries[at]
 		switch {
 		case seen[at]:
+		case !kept && c.gone(p, begun): // the oldest that there was came later
 		case !kept && c.covered(f.Name, at, v.attempts[0].Began, p.Replicated):
-			c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
+			c.Find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
 		case !kept && !p.Replicated && c.forfeit(p.Topic, p.Ended):
-			c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
+			c.Find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
 		default:
-			c.find(Hole, "%s did not get %s of %s (%q, confirmed at %s, in the stream: %v)", f.Name, at.id, at.topic, v.name, p.Ended, kept)
+			c.Find(Hole, "%s did not get %s of %s (%q, confirmed at %s, in the stream: %v)", f.Name, at.id, at.topic, v.name, p.Ended, kept)
 		}
 	}
 }
@@ -57,7 +64,7 @@ func (c *checker) checkSubscriber(f *Feed, i int) {
 	latest := map[[2]string]*Publish{} // of those that came, by channel and publishing hub
 	for _, d := range c.deliveries[i] {
 		if seen[d.Value] {
-			c.find(Duplicate, "connection %d of %s got %q twice", i, f.Name, d.Value)
+			c.Find(Duplicate, "connection %d of %s got %q twice", i, f.Name, d.Value)
 		}
 		seen[d.Value] = true
 		v := c.values[d.Value]
@@ -67,7 +74,7 @@ func (c *checker) checkSubscriber(f *Feed, i int) {
 		p := v.confirmed()
 		from := [2]string{p.Topic, p.Hub}
 		if before := latest[from]; before != nil && p.Ended < before.Began {
-			c.find(Order, "connection %d of %s got %q after %q, which hub %s was given later", i, f.Name, d.Value, before.Value, p.Hub)
+			c.Find(Order, "connection %d of %s got %q after %q, which hub %s was given later", i, f.Name, d.Value, before.Value, p.Hub)
 		} else if before == nil || p.Began > before.Began {
 			latest[from] = p
 		}
@@ -86,10 +93,10 @@ func (c *checker) checkSubscriber(f *Feed, i int) {
 			continue
 		}
 		if c.told(i, p) {
-			c.find(Announced, "connection %d of %s: %q", i, f.Name, v.name)
+			c.Find(Announced, "connection %d of %s: %q", i, f.Name, v.name)
 			continue
 		}
-		c.find(Hole, "connection %d of %s (hub %s, %s to %s) did not get %q, published to %s on hub %s, confirmed at %s", i, f.Name, conn.Hub,
+		c.Find(Hole, "connection %d of %s (hub %s, %s to %s) did not get %q, published to %s on hub %s, confirmed at %s", i, f.Name, conn.Hub,
 			conn.Opened, end, v.name, p.Topic, p.Hub, p.Ended)
 	}
 }
@@ -121,7 +128,7 @@ func (c *checker) silent(i int, f *Feed) bool {
 	heard := slices.ContainsFunc(c.deliveries[i], func(d Delivery) bool { return d.At >= began }) ||
 		slices.ContainsFunc(c.gaps[f.Name], func(g Gap) bool { return g.Conn == i && g.At >= began && g.Reason != hub.GapSlow })
 	if mute := conn.Asked > 0 && !conn.Answered; !heard && !mute { // a mute one is told elsewhere
-		c.find(Silent, "connection %d of %s on hub %s heard of nothing since %s", i, f.Name, conn.Hub, began)
+		c.Find(Silent, "connection %d of %s on hub %s heard of nothing since %s", i, f.Name, conn.Hub, began)
 	}
 	return !heard
 }

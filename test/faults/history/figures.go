@@ -16,7 +16,7 @@ type Figures struct {
 	Outages  map[string]time.Duration // of each stream: the longest without a confirmed publish, while there were attempts
 	Outage   time.Duration            // the longest of any stream
 	Latest   time.Duration            // the longest that an event waited for its first delivery to a sink
-	Recovery time.Duration            // from the end of the last fault until an event published since had been delivered; -1: never
+	Recovery time.Duration            // from the end of the last fault until the slowest sink or reader had an event confirmed since; -1: never
 
 	// Redelivered is the longest that an event which a killed hub's connection held waited,
 	// from the end of that connection, until it came again or was settled.
@@ -24,7 +24,7 @@ type Figures struct {
 }
 
 func figures(c *checker) Figures {
-	f := Figures{Recovery: -1, Outages: outages(c.Publishes), Redelivered: c.redelivered()}
+	f := Figures{Recovery: c.recovery(), Outages: outages(c.Publishes), Redelivered: c.redelivered()}
 	for _, d := range c.Redrives {
 		f.Redriven += d.Count
 	}
@@ -45,10 +45,6 @@ func figures(c *checker) Figures {
 			}
 		}
 	}
-	var healed time.Duration
-	for _, fault := range c.Faults {
-		healed = max(healed, fault.Ended)
-	}
 	for _, feed := range c.Feeds {
 		known := map[place]bool{}
 		for _, d := range c.byFeed[feed.Name] {
@@ -68,9 +64,6 @@ func figures(c *checker) Figures {
 				continue
 			}
 			f.Latest = max(f.Latest, d.At-max(confirmed, c.lastKill(d.At)))
-			if confirmed >= healed && (f.Recovery < 0 || d.At-healed < f.Recovery) {
-				f.Recovery = d.At - healed
-			}
 		}
 	}
 	return f

@@ -20,7 +20,7 @@ func (c *checker) checkFilters() {
 				continue
 			}
 			if p := &v.attempts[0]; !f.wants(p) {
-				c.find(Unwanted, "%s got %q of %s, which is labelled %q", f.Name, d.Value, d.Topic, p.Label)
+				c.Find(Unwanted, "%s got %q of %s, which is labelled %q", f.Name, d.Value, d.Topic, p.Label)
 			}
 		}
 	}

@@ -100,9 +100,10 @@ type Ack struct {
 	Topic     string
 	ID        hub.ID
 	Sent      time.Duration
-	Confirmed time.Duration // 0: it was never answered
+	Confirmed time.Duration // 0: it was never answered, or by an error
 	Done      bool          // the answer was that this ack has settled it
 	Refused   bool          // the answer was that it has not
+	Failed    time.Duration // when the answer was an error, after which it may be done or not; 0: it was none
 }
 
 // Gap is what a connection was told to have missed.

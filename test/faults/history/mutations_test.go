@@ -295,6 +295,12 @@ func mutations() []mutation {
 			w.Redrives = append(w.Redrives, history.Redrive{Began: at, Sink: line, Count: 1})
 			w.again(d, d.Attempt, at)
 		}},
+		{"an ack is never answered", history.Unanswered, func(w *world) {
+			p := w.some("a")
+			conn := w.conns(work)[0]
+			w.Acks = append(w.Acks, history.Ack{Conn: conn, Topic: "a", ID: p.ID, Sent: w.now})
+			w.Ended = w.tick(20 * time.Second)
+		}},
 		{"a socket does not answer", history.Silent, func(w *world) { w.Conns[w.conns(work)[0]].Answered = false }},
 		{"a subscriber hears of nothing at the end", history.Silent, func(w *world) {
 			conn := w.conns(cast)[0]

@@ -79,6 +79,11 @@ func (r *Recorder) Answer(ack int, done bool) {
 	})
 }
 
+// Fail notes that an ack was answered by an error.
+func (r *Recorder) Fail(ack int) {
+	r.note(func(h *History) { h.Acks[ack].Failed = r.Now() })
+}
+
 // Gap notes what a connection was told, with the time of now.
 func (r *Recorder) Gap(g Gap) {
 	r.note(func(h *History) {

@@ -8,7 +8,8 @@ import (
 // redelivered is the longest that an event, held by a connection which ended as its hub
 // was killed, waited from then on until it came again, anywhere, or its ack was confirmed.
 // One that did neither waits until the end, unless an ack that was never answered may have
-// settled it, or it is a dead letter. 0 where nothing was held.
+// settled it, or it is a dead letter. What Redis forgot waits for nothing after that. 0
+// where nothing was held.
 func (c *checker) redelivered() (longest time.Duration) {
 	for _, f := range c.Feeds {
 		if f.Kind != Sink {
@@ -29,31 +30,30 @@ func (c *checker) redelivered() (longest time.Duration) {
 // regained is the longest of one event, of which these are the deliveries.
 func (c *checker) regained(f *Feed, at place, seen []Delivery) (longest time.Duration) {
 	acks := c.acks[f.Name][at]
+	settled := c.Ended
+	for _, a := range acks {
+		if a.Done {
+			settled = min(settled, a.Confirmed)
+		}
+	}
+	mayBe := slices.ContainsFunc(acks, func(a Ack) bool { return c.mayBe(&a) })
 	for i, held := range seen {
 		end, killed := c.killed(held.Conn)
-		switch {
-		case !killed, i+1 < len(seen) && seen[i+1].At <= end: // somebody else has it by then
-			continue
-		case i+1 < len(seen) && c.redrivenBetween(f.Name, end, seen[i+1].At): // it was a dead letter
-			continue
-		case i+1 < len(seen):
-			longest = max(longest, seen[i+1].At-end)
+		again := i+1 < len(seen)
+		if !killed || again && seen[i+1].At <= end { // somebody else has it by then
 			continue
 		}
-		// It came no more. An ack that is confirmed after the end counts from there.
-		settled := time.Duration(-1)
-		for _, a := range acks {
-			if a.Done && (settled < 0 || a.Confirmed < settled) {
-				settled = a.Confirmed
-			}
+		until := settled
+		if again {
+			until = min(until, seen[i+1].At)
 		}
+		shock := c.shock(f.Name, at.topic, end)
 		switch {
-		case settled >= 0:
-			longest = max(longest, settled-end)
-		case slices.ContainsFunc(acks, func(a Ack) bool { return a.Confirmed == 0 }):
-		case slices.Contains(c.owed[f.Name][at.topic].Dead, at.id):
+		case again && c.redrivenBetween(f.Name, end, seen[i+1].At): // it was a dead letter
+		case mayBe && (until == c.Ended || shock < until): // it may have been done before
+		case until == c.Ended && slices.Contains(c.owed[f.Name][at.topic].Dead, at.id):
 		default:
-			longest = max(longest, c.Ended-end)
+			longest = max(longest, min(until, shock)-end)
 		}
 	}
 	return longest

@@ -21,8 +21,9 @@ func TestRedeliveredIsOfWhatAKilledHubHeld(t *testing.T) {
 		deliveries []history.Delivery // connection 0 is of the hub that is killed at 3 s, 1 of another
 		acks       []history.Ack
 		dead       []hub.ID
-		redriven   int // when; 0: never
-		want       int // seconds
+		redriven   int           // when; 0: never
+		forgets    history.Fault // at 8 s
+		want       int           // seconds
 	}{
 		{name: "it comes again elsewhere", deliveries: []history.Delivery{came(0, 1), came(1, 7)}, want: 4},
 		{name: "it comes to the hub's next process, too", deliveries: []history.Delivery{came(0, 1), came(2, 9), came(1, 20)}, want: 6},
@@ -35,6 +36,13 @@ func TestRedeliveredIsOfWhatAKilledHubHeld(t *testing.T) {
 		{name: "it is a dead letter", deliveries: []history.Delivery{came(0, 1)}, dead: []hub.ID{id}},
 		{name: "it was a dead letter, and is redriven", deliveries: []history.Delivery{came(0, 1), came(1, 20)}, redriven: 19},
 		{name: "it comes again before a redrive", deliveries: []history.Delivery{came(0, 1), came(1, 8), came(1, 20)}, redriven: 19, want: 5},
+		{name: "it was settled before, and comes again as its group is lost", deliveries: []history.Delivery{came(0, 1), came(1, 20)}, acks: []history.Ack{ack(0, 2)}, forgets: history.Fault{Resets: true}},
+		{name: "its ack may have been taken, until its group was lost", deliveries: []history.Delivery{came(0, 1), came(1, 20)}, acks: []history.Ack{ack(0, 0)}, forgets: history.Fault{Resets: true}},
+		{name: "its ack was not taken before its group was lost", deliveries: []history.Delivery{came(0, 1), came(1, 7)}, acks: []history.Ack{ack(0, 0)}, forgets: history.Fault{Resets: true}, want: 4},
+		{name: "it waits until it is wiped", deliveries: []history.Delivery{came(0, 1)}, forgets: history.Fault{Wipes: true}, want: 5},
+		{name: "it waits until its primary is gone", deliveries: []history.Delivery{came(0, 1)}, forgets: history.Fault{Forfeits: true, Lag: time.Second}, want: 4},
+		{name: "another stream is wiped", deliveries: []history.Delivery{came(0, 1)}, forgets: history.Fault{Wipes: true, Topics: []string{"b"}}, want: 27},
+		{name: "another sink's group is lost", deliveries: []history.Delivery{came(0, 1), came(1, 20)}, forgets: history.Fault{Resets: true, Sinks: []string{line}}, want: 17},
 		{name: "nobody ever sees it again", deliveries: []history.Delivery{came(0, 1)}, want: 27},
 	} {
 		h := history.History{
@@ -46,6 +54,8 @@ func TestRedeliveredIsOfWhatAKilledHubHeld(t *testing.T) {
 			Deliveries: test.deliveries, Acks: test.acks, Ended: seconds(30),
 			Owed: []history.Owed{{Sink: work, Topic: "a", Dead: test.dead}},
 		}
+		test.forgets.Began, test.forgets.Ended = seconds(8), seconds(8)
+		h.Faults = append(h.Faults, test.forgets)
 		if test.redriven > 0 {
 			h.Redrives = []history.Redrive{{Began: seconds(test.redriven), Sink: work}}
 		}

@@ -43,26 +43,26 @@ func (c *checker) checkFate(f *Feed, v *value, at place, seen []Delivery) {
 	owed, done, mayBe := c.owed[f.Name][at.topic], false, false
 	for _, a := range c.acks[f.Name][at] {
 		done = done || a.Done
-		mayBe = mayBe || a.Confirmed == 0
+		mayBe = mayBe || c.mayBe(&a)
 	}
 	switch {
 	case !confirmed && !kept && len(seen) == 0: // nobody has said that it is there
 	case slices.Contains(owed.Pending, at.id):
-		c.find(Pending, "%s: %s of %s is still held by somebody", f.Name, at.id, at.topic)
+		c.Find(Pending, "%s: %s of %s is still held by somebody", f.Name, at.id, at.topic)
 	case done:
 	case slices.Contains(owed.Dead, at.id) && c.redriven(f.Name):
-		c.find(Pending, "%s: %s of %s is a dead letter, though all were redriven", f.Name, at.id, at.topic)
+		c.Find(Pending, "%s: %s of %s is a dead letter, though all were redriven", f.Name, at.id, at.topic)
 	case slices.Contains(owed.Dead, at.id):
-		c.find(Dead, "%s: %s of %s", f.Name, at.id, at.topic)
+		c.Find(Dead, "%s: %s of %s", f.Name, at.id, at.topic)
 	case kept && at.id.Compare(owed.Delivered) > 0:
-		c.find(Undelivered, "%s: %s of %s is behind where the group is", f.Name, at.id, at.topic)
+		c.Find(Undelivered, "%s: %s of %s is behind where the group is", f.Name, at.id, at.topic)
 	case mayBe:
 	case !kept && c.covered(f.Name, at, v.attempts[0].Began, replicated):
-		c.find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
+		c.Find(Announced, "%s: %s of %s", f.Name, at.id, at.topic)
 	case !kept && !replicated && c.forfeit(at.topic, published), !kept && !confirmed:
-		c.find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
+		c.Find(Forfeited, "%s: %s of %s", f.Name, at.id, at.topic)
 	default:
-		c.find(Lost, "%s: %s of %s (%q, confirmed at %s, in the stream: %v, delivered %d times) was never acked, and nobody told of it",
+		c.Find(Lost, "%s: %s of %s (%q, confirmed at %s, in the stream: %v, delivered %d times) was never acked, and nobody told of it",
 			f.Name, at.id, at.topic, v.name, published, kept, len(seen))
 	}
 }
@@ -78,7 +78,7 @@ func (c *checker) checkAttempts(f *Feed, at place, seen []Delivery) {
 			grown := s.Attempt > before.Attempt || s.Attempt == before.Attempt && (f.Strict || c.Conns[before.Conn].Drained)
 			grown = grown || c.redrivenBetween(f.Name, before.At, s.At)
 			if later && !grown && !c.shaken(f.Name, at.topic, before.At-late, s.At) {
-				c.find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
+				c.Find(Unflagged, "%s: %s of %s came at %s as attempt %d (connection %d), and at %s as attempt %d (connection %d)",
 					f.Name, at.id, at.topic, before.At, before.Attempt, before.Conn, s.At, s.Attempt, s.Conn)
 				return
 			}
@@ -108,7 +108,7 @@ func (c *checker) checkSettled(f *Feed, at place, seen []Delivery) {
 		after[s.Conn]++
 		own := s.Conn == ack.Conn && !c.reset(f.Name, at.topic, seen[0].At-late, ack.Confirmed)
 		if own || c.Conns[s.Conn].Opened > ack.Confirmed || after[s.Conn] > 1 || s.At > ack.Confirmed+c.InFlight {
-			c.find(AfterAck, "%s: %s of %s was acked on connection %d, confirmed at %s, and came at %s to connection %d (hub %s, opened at %s) as attempt %d",
+			c.Find(AfterAck, "%s: %s of %s was acked on connection %d, confirmed at %s, and came at %s to connection %d (hub %s, opened at %s) as attempt %d",
 				f.Name, at.id, at.topic, ack.Conn, ack.Confirmed, s.At, s.Conn, c.Conns[s.Conn].Hub, c.Conns[s.Conn].Opened, s.Attempt)
 			return
 		}
@@ -136,7 +136,7 @@ func (c *checker) checkStrict(f *Feed) {
 	for i := 1; i < len(firsts); i++ {
 		older, younger := firsts[i-1], firsts[i]
 		if older.topic == younger.topic && older.order > younger.order && !c.shaken(f.Name, older.topic, younger.at-late, older.at) {
-			c.find(Order, "%s: %s of %s came at %s, after the younger %s at %s", f.Name, older.id, older.topic, older.at, younger.id, younger.at)
+			c.Find(Order, "%s: %s of %s came at %s, after the younger %s at %s", f.Name, older.id, older.topic, older.at, younger.id, younger.at)
 		}
 	}
 }

@@ -5,7 +5,7 @@ func (c *checker) checkValues() {
 	for _, e := range c.Entries {
 		v := c.values[e.Value]
 		if v == nil || v.allowed() == 0 {
-			c.find(Phantom, "%s holds %s %q, which nobody has published", e.Topic, e.ID, e.Value)
+			c.Find(Phantom, "%s holds %s %q, which nobody has published", e.Topic, e.ID, e.Value)
 			continue
 		}
 		v.stored++
@@ -17,12 +17,12 @@ func (c *checker) checkValues() {
 		if v == nil || v.allowed() == 0 {
 			if !strange[d.Value] {
 				strange[d.Value] = true
-				c.find(Phantom, "connection %d got %q on %s, which nobody has published", d.Conn, d.Value, d.Topic)
+				c.Find(Phantom, "connection %d got %q on %s, which nobody has published", d.Conn, d.Value, d.Topic)
 			}
 			continue
 		}
 		if p := &v.attempts[0]; d.Topic != p.Topic || d.Digest != p.Digest {
-			c.find(Corrupt, "connection %d got %q on %s, and not as it was published to %s", d.Conn, d.Value, d.Topic, p.Topic)
+			c.Find(Corrupt, "connection %d got %q on %s, and not as it was published to %s", d.Conn, d.Value, d.Topic, p.Topic)
 			continue
 		}
 		if !v.attempts[0].Channel {
@@ -36,10 +36,10 @@ func (c *checker) checkValues() {
 		switch {
 		case most == 0 || first.Channel:
 		case v.stored > most:
-			c.find(Duplicate, "%s holds %q %d times, %d are explained", first.Topic, v.name, v.stored, most)
+			c.Find(Duplicate, "%s holds %q %d times, %d are explained", first.Topic, v.name, v.stored, most)
 		// What a failover or a wipe has taken is published again with another id.
 		case len(v.ids) > most && !c.rewritten(first.Topic, first.Began, last.Ended):
-			c.find(Duplicate, "%q has had %d ids, %d are explained: %v", v.name, len(v.ids), most, v.ids)
+			c.Find(Duplicate, "%q has had %d ids, %d are explained: %v", v.name, len(v.ids), most, v.ids)
 		}
 	}
 }
@@ -52,7 +52,7 @@ func (c *checker) checkKept(v *value) {
 		return
 	}
 	if at := (place{p.Topic, p.ID}); c.entries[at] != v.name {
-		c.find(Lost, "%s of %s (%q, confirmed at %s) is in the stream no more", at.id, at.topic, v.name, p.Ended)
+		c.Find(Lost, "%s of %s (%q, confirmed at %s) is in the stream no more", at.id, at.topic, v.name, p.Ended)
 	}
 }
 

@@ -37,6 +37,8 @@ const (
 	Silent    Violation = "silent socket"                 // it was open at the end, and dead
 	Unwanted  Violation = "unwanted"                      // it came though the filter does not let it through
 	Torn      Violation = "stored in part"                // of what one request published
+
+	Unanswered Violation = "unanswered ack" // its connection lived on
 )
 
 // Harmless says whether a finding is only counted.
@@ -52,7 +54,8 @@ type Verdict struct {
 // foundLimit bounds the findings of one kind that are told in words; all are counted.
 const foundLimit = 10
 
-func (v *Verdict) find(what Violation, format string, args ...any) {
+// Find notes a finding.
+func (v *Verdict) Find(what Violation, format string, args ...any) {
 	v.Counts[what]++
 	if v.Counts[what] <= foundLimit {
 		v.Findings = append(v.Findings, Finding{what, fmt.Sprintf(format, args...)})
@@ -95,5 +98,5 @@ func (v *Verdict) String() string {
 
 // Violations lists all classes of findings.
 func Violations() []Violation {
-	return []Violation{Undelivered, Pending, Lost, Dead, Announced, Forfeited, Phantom, Corrupt, Duplicate, AfterAck, Unflagged, Order, Hole, Silent, Unwanted, Torn}
+	return []Violation{Undelivered, Pending, Lost, Dead, Announced, Forfeited, Phantom, Corrupt, Duplicate, AfterAck, Unflagged, Order, Hole, Silent, Unwanted, Torn, Unanswered}
 }

@@ -137,11 +137,14 @@ func (w *world) deliver(conn int, p *history.Publish, attempt int) {
 // before they do, by themselves or since they were told to.
 func (w *world) consume(sink string, p *history.Publish) {
 	attempt, conn := 1, 0
-	for try := range 1 + w.pick(3) {
+	tries := 1 + w.pick(3)
+	for try := range tries {
 		conns := w.conns(sink)
 		if conn = conns[w.pick(len(conns))]; try > 0 && w.pick(3) == 0 { // the one before has left
 			last := w.Deliveries[len(w.Deliveries)-1].Conn
-			w.Conns[last].Ended = w.tick(0)
+			if w.Conns[last].Ended == 0 {
+				w.Conns[last].Ended = w.tick(0)
+			}
 			if w.Conns[last].Drained = w.pick(2) == 0; w.Conns[last].Drained {
 				attempt--
 			}
@@ -149,9 +152,17 @@ func (w *world) consume(sink string, p *history.Publish) {
 		}
 		w.deliver(conn, p, attempt)
 		attempt++
-		if w.pick(4) == 0 { // an ack whose answer was lost, and that came to nothing
-			w.Acks = append(w.Acks, history.Ack{Conn: conn, Topic: p.Topic, ID: p.ID, Sent: w.tick(0)})
+		if w.pick(4) > 0 {
+			continue
 		}
+		vain := history.Ack{Conn: conn, Topic: p.Topic, ID: p.ID, Sent: w.tick(0)} // it comes to nothing
+		if try+1 < tries && w.pick(2) == 0 {                                       // and its answer is lost with its connection
+			w.Conns[conn].Ended = w.tick(0)
+			w.open(sink)
+		} else {
+			vain.Failed = w.tick(0)
+		}
+		w.Acks = append(w.Acks, vain)
 	}
 	w.Acks = append(w.Acks, history.Ack{Conn: conn, Topic: p.Topic, ID: p.ID, Sent: w.tick(0), Confirmed: w.tick(0), Done: true})
 	for i := range w.Owed {
