@@ -181,6 +181,7 @@ func New(opts Options) (*Broker, error) {
 	b.running.Go(func() { b.mark(ctx) })
 	b.running.Go(func() { b.occupy(ctx) })
 	b.running.Go(func() { b.poll(ctx) })
+	b.running.Go(func() { b.knock(ctx) })
 	b.running.Go(func() { b.keep(ctx) })
 	b.running.Go(func() { b.retain(ctx) })
 	b.running.Go(func() { b.declare(ctx) })
