@@ -85,7 +85,7 @@ func (ls *lanes) knock(now time.Time) (changed bool) {
 	ls.mu.RUnlock()
 	for name, l := range all {
 		silent, key := l.silent(now), l.quiet.wanted.Load()
-		changed = changed || silent != l.quiet.known || !silent && key != nil
+		changed = changed || silent != l.quiet.known
 		l.quiet.known = silent
 		switch {
 		case key == nil:
