@@ -185,6 +185,7 @@ func New(opts Options) (*Broker, error) {
 	b.running.Go(func() { b.occupy(ctx) })
 	b.running.Go(func() { b.poll(ctx) })
 	b.running.Go(func() { b.watchPrimaries(ctx) })
+	b.running.Go(func() { b.knock(ctx) })
 	b.running.Go(func() { b.keep(ctx) })
 	b.running.Go(func() { b.retain(ctx) })
 	b.running.Go(func() { b.declare(ctx) })

@@ -87,17 +87,24 @@ func (c *consumer) wants() bool {
 	return c.hungry.Load() && !c.paused.Load() && !c.stopped.Load() && c.free() > 0
 }
 
-// free is how many more events it may be given.
+// free is how many more events it may be given that nothing is reserved for.
 func (c *consumer) free() int {
+	counts := c.pull || c.spec.Prefetch > 0 && c.sink.noAck() // events alone
+	if !counts && (c.tight || c.spec.MaxBytes > 0 && c.bytes >= c.spec.MaxBytes) {
+		return 0
+	}
+	return c.room() - c.reserved
+}
+
+// room is how many more events it may be given, whatever is reserved.
+func (c *consumer) room() int {
 	switch {
 	case c.pull || c.spec.Prefetch > 0 && c.sink.noAck():
-		return c.spec.Prefetch - c.waiting() - c.reserved
-	case c.tight || c.spec.MaxBytes > 0 && c.bytes >= c.spec.MaxBytes:
-		return 0
+		return c.spec.Prefetch - c.waiting()
 	case c.spec.Prefetch == 0:
-		return min(c.credit, hub.MaxPrefetch-int(c.held.Load())) - c.reserved
+		return min(c.credit, hub.MaxPrefetch-int(c.held.Load()))
 	}
-	return c.spec.Prefetch - int(c.held.Load()) - c.reserved
+	return c.spec.Prefetch - int(c.held.Load())
 }
 
 func (c *consumer) waiting() int {

@@ -22,6 +22,7 @@ type plan struct {
 	holder string
 	shares []share
 	look   uint64
+	back   bool // nothing is reserved any more
 }
 
 // share is what one consumer gets of a read at most.
@@ -91,8 +92,12 @@ func (p plan) equal(other plan) bool {
 	return p.holder == other.holder && slices.Equal(p.shares, other.shares)
 }
 
-// release gives the reserved credit back.
-func (p plan) release() {
+// release gives the reserved credit back, once.
+func (p *plan) release() {
+	if p.back {
+		return
+	}
+	p.back = true
 	for _, share := range p.shares {
 		c := share.consumer
 		if c.reserved -= share.events; c.reserved == 0 {
@@ -113,6 +118,7 @@ func (s *sink) flush(st *sinkStream, p plan) {
 		s.turn++
 		st.unread = st.backlog
 		read = s.read(st, &p)
+		s.begins(st, &p)
 		o.cmds = append(o.cmds, read)
 		o.reply = p.events() * st.weight.average
 	}
@@ -122,7 +128,7 @@ func (s *sink) flush(st *sinkStream, p plan) {
 	s.submit(st, o, func() {
 		s.acked(st, acks)
 		if len(p.shares) > 0 {
-			s.onRead(st, read, p)
+			s.onRead(st, read, &p)
 		}
 	})
 }
@@ -135,7 +141,7 @@ func (s *sink) nextRead(st *sinkStream) plan {
 	if !st.unread || st.orphans || st.searching || st.reads == mostReads || st.reads > 0 && !st.backlog {
 		return plan{}
 	}
-	most := s.limit(st, readEvents)
+	most := st.limit(readEvents)
 	p := s.plan(st, most, most)
 	if st.reads > 0 && p.events() < most/4 {
 		p.release()
@@ -157,8 +163,9 @@ func (s *sink) read(st *sinkStream, p *plan) once {
 }
 
 // onRead hands the events of a read to the consumers it was planned for.
-func (s *sink) onRead(st *sinkStream, cmd once, p plan) {
+func (s *sink) onRead(st *sinkStream, cmd once, p *plan) {
 	st.reads--
+	st.landed(p)
 	st.backlog = false
 	switch err := cmd.Err(); {
 	case errors.Is(err, redis.Nil): // nothing new
@@ -212,7 +219,7 @@ func entriesOf(read once) []any {
 // deliver spreads events evenly over the plan, in runs, and gives the rest of
 // the reserved credit back. Each lease is recorded before its consumer can see
 // the event.
-func (s *sink) deliver(st *sinkStream, deliveries []delivery, p plan) {
+func (s *sink) deliver(st *sinkStream, deliveries []delivery, p *plan) {
 	now := time.Now()
 	p.release()
 	st.regranted(deliveries)
@@ -223,6 +230,9 @@ func (s *sink) deliver(st *sinkStream, deliveries []delivery, p plan) {
 		}
 		rest := len(p.shares) - i
 		n := min((len(deliveries)+rest-1)/rest, share.events)
+		if !s.noAck() { // where another read has come after all, its events have the room
+			n = min(n, share.consumer.room())
+		}
 		deliveries = s.hand(st, share.consumer, deliveries, n, now)
 	}
 	// A consumer left, or had no room, so its share goes to those who can take more.

@@ -110,8 +110,9 @@ type lane struct {
 	behind  func(ops []*op, stream string) []*op
 	confirm *confirmation // of what is sent; set by lanes.open, nil for none
 	queue   chan *op
-	waiting atomic.Int64                 // bytes in queue
-	since   atomic.Int64                 // when the first pipeline went out of those since the last answer, in ns of the epoch; 0: none
+	waiting atomic.Int64 // bytes in queue
+	since   atomic.Int64 // when the first pipeline went out of those since the last answer, in ns of the epoch; 0: none
+	quiet   quietness
 	turn    sync.Mutex                   // held by who takes from queue: protects next and crowded
 	crowded bool                         // the last batch had more than one
 	next    *op                          // taken from the queue, but too much for the last batch

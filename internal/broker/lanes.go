@@ -37,9 +37,15 @@ func newLanes(client redis.UniversalClient, pinned bool) *lanes {
 // submit queues o for the shard of key and returns at once; an error means it
 // was not queued and done will not be called.
 func (ls *lanes) submit(ctx context.Context, key string, o *op) error {
+	_, err := ls.send(ctx, key, o)
+	return err
+}
+
+// send is submit, and names the lane; nil where it is not known.
+func (ls *lanes) send(ctx context.Context, key string, o *op) (*lane, error) {
 	name, node, err := shard(ctx, ls.client, key)
 	if err != nil {
-		return unavailable(err, "finding the Redis node")
+		return nil, unavailable(err, "finding the Redis node")
 	}
 	ls.mu.RLock()
 	l := ls.byShard[name]
@@ -50,42 +56,22 @@ func (ls *lanes) submit(ctx context.Context, key string, o *op) error {
 	}
 	defer ls.mu.RUnlock()
 	if ls.closed {
-		return unavailable(redis.ErrClosed, "the hub is shutting down")
+		return nil, unavailable(redis.ErrClosed, "the hub is shutting down")
 	}
 	if ls.pinned && node != nil {
 		l.node.Store(node)
 	}
 	if l.waiting.Add(int64(o.bytes)) > laneBytes {
 		l.waiting.Add(-int64(o.bytes))
-		return errOverloaded
+		return l, errOverloaded
 	}
 	select {
 	case l.queue <- o: // never blocks: a full queue takes the other branch
-		return nil
+		return l, nil
 	default:
 		l.waiting.Add(-int64(o.bytes))
-		return errOverloaded
+		return l, errOverloaded
 	}
-}
-
-// mostSilence is how long a node may take to answer before little is asked of it.
-const mostSilence = callTimeout / 3
-
-// silent says whether the shard of key has not answered for a while. It is never said of
-// the only one there is.
-func (ls *lanes) silent(key string, now time.Time) bool {
-	name, _, err := shard(context.Background(), ls.client, key)
-	if name == "" || err != nil {
-		return false // submit will say what is wrong
-	}
-	ls.mu.RLock()
-	l := ls.byShard[name]
-	ls.mu.RUnlock()
-	if l == nil {
-		return false
-	}
-	since := l.since.Load()
-	return since != 0 && now.UnixNano()-since > mostSilence.Nanoseconds()
 }
 
 func (ls *lanes) open(name string) *lane {

@@ -88,7 +88,7 @@ func TestASinkWhoseStreamHangsDeliversTheOthers(t *testing.T) {
 		}
 	})
 	key := b.keys.log(dead)
-	for deadline := time.Now().Add(20 * time.Second); !b.working.silent(key, time.Now()); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !b.working.current(nil, key, time.Now()).silent(time.Now()); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody notices that the master does not answer")
 		}

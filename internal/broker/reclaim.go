@@ -31,7 +31,7 @@ func (s *sink) foreignLook() time.Duration {
 
 // reclaim runs the script for consumers that wait for events.
 func (s *sink) reclaim(st *sinkStream, now time.Time) {
-	most := s.limit(st, reclaimEvents)
+	most := st.limit(reclaimEvents)
 	p := s.plan(st, most, most)
 	if len(p.shares) == 0 {
 		return // who becomes hungry wakes run, and reclaimAt has passed
@@ -47,13 +47,15 @@ func (s *sink) reclaim(st *sinkStream, now time.Time) {
 	args := []any{s.name, p.holder, p.events(), s.foreign().Milliseconds(), s.config.MaxDeliveries, s.delays}
 	args = append(args, s.broker.alive.args()...)
 	cmd := reclaimScript.call(st.keys, args...)
+	s.begins(st, &p)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: p.events() * st.weight.average}, func() {
 		st.reclaiming = false
-		s.onReclaim(st, cmd, p)
+		st.landed(&p)
+		s.onReclaim(st, cmd, &p)
 	})
 }
 
-func (s *sink) onReclaim(st *sinkStream, cmd once, p plan) {
+func (s *sink) onReclaim(st *sinkStream, cmd once, p *plan) {
 	answer, err := cmd.Slice()
 	now := time.Now()
 	if isNoGroup(err) {

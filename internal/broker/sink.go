@@ -52,10 +52,14 @@ type sinkStream struct {
 	standby atomic.Pointer[op] // a read for publishers to take along; its state says whether it is still to be had
 
 	// owned by the sink's run
-	unread      bool // the log may have events that the group has not delivered
-	reads       int  // that are under way
-	backlog     bool // the last read has found all that it could take
-	searching   bool // for orphans
+	lane        *lane   // of its master, when last asked; nil: not known
+	publishing  *lane   // the same for what is published
+	silent      bool    // its master has not answered for a while: nothing is read
+	reading     []*plan // that are under way and may be given up
+	unread      bool    // the log may have events that the group has not delivered
+	reads       int     // that are under way
+	backlog     bool    // the last read has found all that it could take
+	searching   bool    // for orphans
 	acks        []pendingAck
 	acking      bool
 	repairing   bool
@@ -104,6 +108,7 @@ func (s *sink) run() {
 			do()
 		}
 		now := time.Now()
+		s.spare(now)
 		for _, st := range s.streams {
 			s.serve(st, now)
 		}
@@ -163,7 +168,7 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 	}
 	s.recordFloor(st, now)
 	s.askForLoss(st, now)
-	if now.Before(st.notBefore) || st.repairing || s.gone {
+	if now.Before(st.notBefore) || st.repairing || s.gone || st.silent {
 		s.flush(st, plan{})
 		return
 	}
@@ -181,11 +186,10 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 	st.behind.Store(st.unread)
 }
 
-// limit bounds a read of at most so many events. As long as one is under way, its
-// consumers' credit is reserved, and not there for streams of other masters: of one that
-// does not answer, it is one event.
-func (s *sink) limit(st *sinkStream, most int) int {
-	if st.failures > 0 || s.broker.working.silent(st.log(), time.Now()) {
+// limit bounds a read of at most so many events: after a failure it is one, as the
+// credit of its consumers is reserved for as long as it is under way.
+func (st *sinkStream) limit(most int) int {
+	if st.failures > 0 {
 		return 1
 	}
 	return st.weight.limit(most)
@@ -206,10 +210,10 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 	}
 	for _, st := range s.streams {
 		at := st.reclaimAt
-		if st.reclaiming || !s.wanted(st) || s.strict() && s.keeps(st, now) && !st.turn.holder.wants() {
-			at = next // its end, or a hungry consumer, wakes run
+		if st.reclaiming || st.silent || !s.wanted(st) || s.strict() && s.keeps(st, now) && !st.turn.holder.wants() {
+			at = next // its end, a node that answers, or a hungry consumer wakes run
 		}
-		if !st.reclaiming && st.turn.renewAt.Before(at) && (s.works(st) || now.Before(st.turn.renewAt)) {
+		if !st.reclaiming && !st.silent && st.turn.renewAt.Before(at) && (s.works(st) || now.Before(st.turn.renewAt)) {
 			at = st.turn.renewAt
 		}
 		if at.Before(st.notBefore) {
@@ -241,9 +245,14 @@ func (s *sink) wanted(st *sinkStream) bool {
 func (s *sink) fails(st *sinkStream, doing string, err error) {
 	st.failures++
 	st.notBefore = time.Now().Add(backoff(st.failures, firstDelay, mostDelay))
-	for c := range st.attachments {
-		if c.pull {
-			c.fail(failure(cmp.Or(err, errAnswer), doing)) // its client is there to try again
+	fault := failure(cmp.Or(err, errAnswer), doing)
+	if s.broker.store.cluster && !isReply(err) { // the other streams may be elsewhere
+		s.passOver(st, fault)
+	} else {
+		for c := range st.attachments {
+			if c.pull {
+				c.fail(fault) // its client is there to try again
+			}
 		}
 	}
 	if st.failures == 1 {
@@ -284,7 +293,8 @@ func (s *sink) submit(st *sinkStream, o *op, then func()) {
 			then()
 		})
 	}
-	if err := s.broker.working.submit(context.Background(), st.log(), o); err != nil {
+	l, err := s.broker.working.send(context.Background(), st.log(), o)
+	if st.lane = l; err != nil {
 		o.fail(err)
 		o.done()
 	}

@@ -24,7 +24,7 @@ const (
 type standby struct {
 	stream *sinkStream
 	op     *op
-	plan   plan
+	plan   *plan
 	noAck  bool
 }
 
@@ -38,7 +38,7 @@ func (s *sink) standBy() {
 		return
 	case st.unread || st.rung.Load() || st.reads > 0 || st.searching || st.reclaiming || st.orphans || st.repairing || st.failures > 0:
 		return // run has something else to do there
-	case s.broker.working.silent(st.log(), time.Now()):
+	case s.unpublished(st, time.Now()):
 		return // the credit would be reserved for as long
 	}
 	most := min(st.weight.limit(standbyEvents), max(1, standbyBytes/max(st.weight.average, 1)))
@@ -53,6 +53,7 @@ func (s *sink) standBy() {
 		*by = s.newStandby(st, p)
 	} else {
 		st.reads++
+		by.plan.back = false // reserved anew
 	}
 	s.flying++
 	st.standby.Store(s.standby.op)
@@ -65,10 +66,10 @@ func (s *sink) newStandby(st *sinkStream, p plan) standby {
 		s.post(func() {
 			s.flying--
 			s.turn++
-			s.onRead(st, read, p)
+			s.onRead(st, read, &p)
 		})
 	}
-	return standby{st, o, p, s.noAck()}
+	return standby{st, o, &p, s.noAck()}
 }
 
 // withdraw takes back the read that stands by, if it has not gone out.

@@ -97,15 +97,17 @@ func (s *sink) takeTurn(st *sinkStream, now time.Time) {
 	}
 	args = append(args, s.broker.alive.args()...)
 	cmd := strictScript.call(st.keys, args...)
+	s.begins(st, &p)
 	s.submit(st, &op{cmds: []redis.Cmder{cmd}, bytes: 512, reply: p.events() * st.weight.average}, func() {
 		st.reclaiming = false
-		s.onTurn(st, cmd, c, p, now.Add(lasts/2))
+		st.landed(&p)
+		s.onTurn(st, cmd, c, &p, now.Add(lasts/2))
 	})
 }
 
 // next is the connection to serve, and how many events it can take.
 func (s *sink) next(st *sinkStream, now time.Time) (c *consumer, most int) {
-	limit := s.limit(st, reclaimEvents)
+	limit := st.limit(reclaimEvents)
 	if c := st.turn.holder; c != nil && s.keeps(st, now) {
 		if a := st.attachments[c]; a.muted || !c.wants() {
 			return c, 0
@@ -121,7 +123,7 @@ func (s *sink) next(st *sinkStream, now time.Time) (c *consumer, most int) {
 	return nil, 0
 }
 
-func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p plan, renewAt time.Time) {
+func (s *sink) onTurn(st *sinkStream, cmd once, c *consumer, p *plan, renewAt time.Time) {
 	answer, err := cmd.Slice()
 	now := time.Now()
 	if isNoGroup(err) {

@@ -12,7 +12,6 @@ const (
 	neighbourDelay    = time.Second             // of a publish, beyond what is normal
 	neighbourSilence  = 1500 * time.Millisecond // between two confirmed publishes of one publisher
 	neighbourDelivery = 3 * time.Second         // until somebody has an event for the first time
-	hungDelivery      = 5 * time.Second         // the same, to who has asked a master that hangs
 )
 
 // disturbed is that streams suffer whose master nothing was done to.
@@ -41,19 +40,9 @@ func (l *load) readEach() {
 // wait, when he comes anew, until there is another master, and whoever is there may not.
 // Nothing is said of the channel: what goes by the dead master has to wait for another.
 func checkNeighbours(h *history.History, v *history.Verdict) {
-	checkNeighboursOf(h, v, neighbourDelivery)
-}
-
-// checkNeighboursOfHung is the same where the master hangs, and refuses nothing: what a
-// sink has asked of it takes consumers' credit along, until the calls are given up.
-func checkNeighboursOfHung(h *history.History, v *history.Verdict) {
-	checkNeighboursOf(h, v, hungDelivery)
-}
-
-func checkNeighboursOf(h *history.History, v *history.Verdict, shared time.Duration) {
 	for _, f := range h.Faults {
 		checkNeighboursPublishes(h, v, f)
-		checkNeighboursDeliveries(h, v, f, shared)
+		checkNeighboursDeliveries(h, v, f)
 	}
 }
 
@@ -117,8 +106,8 @@ func loyal(h *history.History) map[string][]history.Publish {
 }
 
 // checkNeighboursDeliveries: every sink and reader has the events of other streams soon,
-// those which also want events of the dead master within shared.
-func checkNeighboursDeliveries(h *history.History, v *history.Verdict, f history.Fault, shared time.Duration) {
+// those which also want events of the dead master if they are connected.
+func checkNeighboursDeliveries(h *history.History, v *history.Verdict, f history.Fault) {
 	type arrival struct{ feed, value string }
 	first := map[arrival]time.Duration{}
 	for _, d := range h.Deliveries {
@@ -137,11 +126,8 @@ func checkNeighboursDeliveries(h *history.History, v *history.Verdict, f history
 			}
 			// That it never comes is for the checker of all.
 			at, ok := first[arrival{feed.Name, p.Value}]
-			limit, both := neighbourDelivery, slices.Contains(feed.Topics, streams()[0])
-			if both {
-				limit = shared
-			}
-			if ok && at-p.Ended > limit && (!both || attended(h, feed.Name, p.Ended, at)) {
+			both := slices.Contains(feed.Topics, streams()[0])
+			if ok && at-p.Ended > neighbourDelivery && (!both || attended(h, feed.Name, p.Ended, at)) {
 				v.Find(disturbed, "%s had %s of %s, confirmed at %s, %s later", feed.Name, p.ID, p.Topic, p.Ended, at-p.Ended)
 			}
 		}

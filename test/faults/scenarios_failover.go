@@ -45,7 +45,7 @@ func failoverScenarios() []*scenario {
 		}
 		add(&scenario{
 			name: "cluster-pause", what: "SIGSTOP of a master until another has its place, and 3 s more", on: []string{cluster}, outage: failoverOutage(cluster) + standing,
-			redis: partial(), fault: besideReaders(pauseMaster), check: checkNeighboursOfHung,
+			redis: partial(), fault: besideReaders(pauseMaster), check: checkNeighbours,
 		})
 		add(&scenario{
 			name: "sentinel-lag", what: "kill -9 of a primary that takes writes while its replicas stand still", on: []string{sentinel},
