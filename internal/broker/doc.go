@@ -22,6 +22,8 @@
 // the marks behind broadcast messages (marks.go); the telling of who listens
 // (occupancy.go); the bell ringer (bell.go); the heartbeat (hubs.go); the poll
 // (poll.go), and on Cluster one for each stream that it waits to hear of; the
-// housekeeping of sinks (keep.go) and of streams (retention.go); and, until that is
+// housekeeping of sinks (keep.go) and of streams (retention.go); the watch on the
+// primaries' replicas (primaries.go), and for a moment one for each replica that is looked
+// at (replicas.go); and, until that is
 // done, the making of declared streams (declare.go).
 package broker
