@@ -22,7 +22,8 @@
 // the marks behind broadcast messages (marks.go); the telling of who listens
 // (occupancy.go); the bell ringer (bell.go); the heartbeat (hubs.go); the poll
 // (poll.go), and on Cluster one for each stream that it waits to hear of; what asks
-// masters that are silent (knock.go); the housekeeping of sinks (keep.go) and of
-// streams (retention.go); and, until that is done, the making of declared streams
-// (declare.go).
+// masters that are silent (knock.go); the watch on the primaries' replicas
+// (primaries.go), and for a moment one for each replica that is looked at (replicas.go);
+// the housekeeping of sinks (keep.go) and of streams (retention.go); and, until that is
+// done, the making of declared streams (declare.go).
 package broker

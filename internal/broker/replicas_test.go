@@ -16,9 +16,9 @@ import (
 
 // Histories, and nodes.
 var (
-	first  = strings.Repeat("1", 40)
-	second = strings.Repeat("2", 40)
-	gone   = errors.New("it does not answer")
+	first   = strings.Repeat("1", 40)
+	second  = strings.Repeat("2", 40)
+	errGone = errors.New("it does not answer")
 )
 
 // listing is what a primary says, which has replicas at these ports.
@@ -57,13 +57,13 @@ func TestWhyAReplicaHasLeft(t *testing.T) {
 		want  stance
 	}{
 		{"it is dead", company{}, stanceOurs},
-		{"it does not answer", company{"2": gone}, stanceUnknown},
+		{"it does not answer", company{"2": errGone}, stanceUnknown},
 		{"it was promoted", company{"2": other}, stanceOther},
 		{"it is back", company{"2": under("1", first, true)}, stanceOurs},
 		{"it is about to be back", company{"1": primary, "2": under("1", second, false)}, stanceOurs},
 		{"it follows another", company{"3": other, "2": under("3", second, true)}, stanceOther},
 		{"it is about to follow another, with the id that it had", company{"3": other, "2": under("3", first, false)}, stanceOther},
-		{"it follows one that does not answer", company{"3": gone, "2": under("3", first, false)}, stanceUnknown},
+		{"it follows one that does not answer", company{"3": errGone, "2": under("3", first, false)}, stanceUnknown},
 		{"it follows one that is dead", company{"2": under("3", first, false)}, stanceUnknown},
 		{"it follows another replica", company{"3": under("1", first, true), "2": under("3", first, false)}, stanceOther},
 	} {
@@ -91,7 +91,7 @@ func TestAPrimaryIsDoubtedAsLongAsItsReplicaIs(t *testing.T) {
 		hear(mayBe, 3)
 		time.Sleep(replacedDoubt - time.Millisecond)
 		hear(mayBe, 3)
-		nodes["2"] = gone // what it said is true still, until then
+		nodes["2"] = errGone // what it said is true still, until then
 		time.Sleep(time.Millisecond)
 		hear("", 3)
 		hear("", 3)
