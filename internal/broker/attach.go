@@ -13,6 +13,7 @@ type attached struct {
 	last hub.ID // of the log
 	met  bool   // the sink is new to the stream
 	lost bool   // its group was gone, perhaps with its floor, and is made again
+	made string // stamp of the group
 }
 
 // attach makes sure that the sink's group exists on a stream; from is where it
@@ -54,7 +55,7 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, stored s
 		return a, failure(err, "attaching the sink to "+stream)
 	}
 	answer, err := cmd.Slice()
-	if err != nil || len(answer) != 3 {
+	if err != nil || len(answer) != 4 {
 		return a, failure(err, "attaching the sink to "+stream)
 	}
 	if unattached {
@@ -65,6 +66,7 @@ func (b *Broker) attach(ctx context.Context, sink, stream, from string, stored s
 	if a.lost { // others may hold what was of the old one
 		b.resetAll(sink, stream)
 	}
+	a.made, _ = answer[3].(string)
 	a.last, err = parseAny(answer[1])
 	return a, failure(err, "attaching the sink to "+stream)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Bells are hints between hubs, sent by pub/sub. One that is lost costs time,
-// never an event: the poll finds what it would have told.
+// never an event: the poll finds what it would have told, or who has been deaf looks.
 const (
 	bellNew     = "new"     // streams: they may have new events
 	bellDue     = "due"     // a sink, streams: something of it can be claimed

@@ -28,6 +28,7 @@ func (s *sink) attach(c *consumer, name string, how attached) {
 		s.latest = st
 		s.broker.watch(st, s, how.last)
 	}
+	s.identify(st, how.made)
 	st.unread = true
 	st.lookAt(now)
 	if st.reclaimAt.IsZero() {

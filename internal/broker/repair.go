@@ -62,25 +62,36 @@ func (s *sink) mended(st *sinkStream, cmd once) {
 	s.submit(st, &op{cmds: []redis.Cmder{attach}}, func() {
 		st.repairing = false
 		answer, err := attach.Slice()
-		if err != nil || len(answer) != 3 {
+		if err != nil || len(answer) != 4 {
 			s.fails(st, "making its group again", err)
 			st.lookAt(st.notBefore)
 			return
 		}
 		st.unread = true
 		st.reclaimAt = time.Now()
-		if answer[2] != int64(1) {
-			return // it was there
+		made, _ := answer[3].(string)
+		if answer[2] == int64(1) {
+			s.reset(st)
+			s.broker.tell(bellReset, s.name, st.name)
 		}
-		s.reset(st)
-		s.broker.tell(bellReset, s.name, st.name)
+		s.identify(st, made)
 	})
+}
+
+// identify takes note of the stamp of the group, and of whether it is another: where this
+// hub did not hear of that, as it was cut off, whoever is connected here is told now.
+func (s *sink) identify(st *sinkStream, made string) {
+	if st.made != "" && st.made != made {
+		s.reset(st)
+	}
+	st.made = made
 }
 
 // reset: the group is another. What was held was held of the old one: it comes
 // again, and so do events whose ack is still on its way.
 func (s *sink) reset(st *sinkStream) {
 	s.forgetAll(st)
+	st.made = "" // the next who looks will know
 	for c := range st.attachments {
 		c.tell(nil, &hub.Gap{Stream: st.name, Reason: hub.GapReset})
 	}

@@ -77,6 +77,7 @@ type sinkStream struct {
 	deadlines   deadlines
 	leased      int
 	weight      weight // of its events
+	made        string // stamp of the group, when last asked; "": not known
 	moved       bool   // acks have come since the floor was recorded
 	floorAt     time.Time
 	failures    int // in a row

@@ -5,7 +5,8 @@
 -- ARGV[2] start id where there is no floor, or '$'
 -- ARGV[3] '1': make the group anew, there; what is pending is dropped
 -- ARGV[4] entries ever added up to the start id, '' where that is not known
--- Returns {1 when there was no floor, last id of the log, 1 when the group was made}
+-- Returns {1 when there was no floor, last id of the log, 1 when the group was made, stamp}
+--   stamp   tells this group from one that was lost; '' of one that has none
 local last, added = '0-0', 0
 if redis.call('EXISTS', log) == 1 then
   local info = pairs_of(redis.call('XINFO', 'STREAM', log))
@@ -17,7 +18,7 @@ end
 local floor = redis.call('HGET', state, 'floor')
 local seek = ARGV[3] == '1'
 if floor and not seek and not redis.pcall('XPENDING', log, group).err then
-  return {0, last, 0} -- nothing to do, even where Redis's memory is full
+  return {0, last, 0, redis.call('HGET', state, 'made') or ''} -- nothing to do, even where Redis's memory is full
 end
 if seek then
   redis.pcall('XGROUP', 'DESTROY', log, group)
@@ -45,4 +46,8 @@ end
 local existed = made.err and string.find(made.err, 'BUSYGROUP', 1, true)
 if made.err and not existed then return made end
 if seek or not floor then redis.call('HSET', state, 'floor', start) end
-return {floor and 0 or 1, last, existed and 0 or 1}
+-- A seek tells nobody of a reset.
+if not existed and not seek then
+  redis.call('HSET', state, 'made', string.format('%.0f', clock[1] * 1000000 + clock[2]))
+end
+return {floor and 0 or 1, last, existed and 0 or 1, redis.call('HGET', state, 'made') or ''}

@@ -10,6 +10,6 @@ for _, name in ipairs(names) do
     redis.call('DEL', root .. what .. name)
   end
   redis.call('XGROUP', 'CREATE', log, name, '0-0', 'MKSTREAM')
-  redis.call('HSET', root .. 'sink:' .. name, 'floor', '0-0')
+  redis.call('HSET', root .. 'sink:' .. name, 'floor', '0-0', 'made', string.format('%.0f', clock[1] * 1000000 + clock[2]))
 end
 return names

@@ -2,7 +2,8 @@
 -- ids.lua stands before it.
 -- KEYS[1] log (stream)     the events, with the sink's group
 -- KEYS[2] retry (zset)     events that nobody holds, by the time they are due (ms of Redis's clock)
--- KEYS[3] state (hash)     floor, redelivered; trimmed: the last event that retention has
+-- KEYS[3] state (hash)     floor, redelivered; made: when the group was, in µs, which tells
+--                          it from one that was lost; trimmed: the last event that retention has
 --                          removed while it was held; lost, lost_from, lost_to: events
 --                          that the sink can never have, and was not told of yet; failed:
 --                          how many of them were lost since they failed after that
