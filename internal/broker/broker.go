@@ -261,11 +261,13 @@ func (b *Broker) listening(again bool) {
 		return
 	}
 	b.numbers.allAgain()
-	b.restore() // a group that was lost and made again is told of by a bell, and by nothing else
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, w := range b.watchers {
 		w.ring()
+	}
+	for _, s := range b.sinks {
+		s.post(s.suspect)
 	}
 }
 

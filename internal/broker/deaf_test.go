@@ -76,16 +76,16 @@ func TestWhoWasDeafIsToldOfNoReset(t *testing.T) {
 	if got := client.HGet(t.Context(), "hub:{orders}:sink:billing", "made").Val(); got != stamp {
 		t.Errorf("the stamp is %s after a seek, want %s", got, stamp)
 	}
-	attaches := func() string { // scripts by which a hub that was deaf has looked
+	looks := func() string { // of a hub that was deaf
 		info := client.Info(t.Context(), "commandstats").Val()
-		_, rest, _ := strings.Cut(info, "cmdstat_xinfo|stream:calls=")
+		_, rest, _ := strings.Cut(info, "cmdstat_hget:calls=")
 		n, _, _ := strings.Cut(rest, ",")
 		return n
 	}
-	before := attaches()
+	before := looks()
 	must(client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err())
 	eventually(t, func() string {
-		if attaches() == before {
+		if looks() == before {
 			return "nobody has looked at the group"
 		}
 		return ""

@@ -78,15 +78,6 @@ func (s *sink) mended(st *sinkStream, cmd once) {
 	})
 }
 
-// identify takes note of the stamp of the group, and of whether it is another: where this
-// hub did not hear of that, as it was cut off, whoever is connected here is told now.
-func (s *sink) identify(st *sinkStream, made string) {
-	if st.made != "" && st.made != made {
-		s.reset(st)
-	}
-	st.made = made
-}
-
 // reset: the group is another. What was held was held of the old one: it comes
 // again, and so do events whose ack is still on its way.
 func (s *sink) reset(st *sinkStream) {

@@ -76,9 +76,10 @@ type sinkStream struct {
 	doubted     map[hub.ID]struct{} // see unsettled
 	deadlines   deadlines
 	leased      int
-	weight      weight // of its events
-	made        string // stamp of the group, when last asked; "": not known
-	moved       bool   // acks have come since the floor was recorded
+	weight      weight    // of its events
+	made        string    // stamp of the group, when last asked; "": not known
+	verifyAt    time.Time // when to look at it; zero: not at all
+	moved       bool      // acks have come since the floor was recorded
 	floorAt     time.Time
 	failures    int // in a row
 	notBefore   time.Time
@@ -169,6 +170,7 @@ func (s *sink) serve(st *sinkStream, now time.Time) {
 	}
 	s.recordFloor(st, now)
 	s.askForLoss(st, now)
+	s.verify(st, now)
 	if now.Before(st.notBefore) || st.repairing || s.gone || st.silent {
 		s.flush(st, plan{})
 		return
@@ -225,6 +227,9 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		}
 		if !st.lossAt.IsZero() && st.lossAt.Before(at) && st.listened() {
 			at = st.lossAt
+		}
+		if !st.verifyAt.IsZero() && st.verifyAt.Before(at) && !st.silent && !st.repairing {
+			at = st.verifyAt
 		}
 		if d, ok := st.deadlines.next(); ok && d.since.Add(s.held()).Before(at) {
 			at = d.since.Add(s.held())
