@@ -181,6 +181,42 @@ func TestNothingIsConfirmedWhereAReplicaFollowsAnotherPrimary(t *testing.T) {
 	doubted(t, b)
 }
 
+func TestNothingIsConfirmedByAPrimaryThatWasRestartedWhereAReplicaHasBecomeOne(t *testing.T) {
+	t.Parallel()
+	primary, replicas := startReplicas(t)
+	b := startDoubting(t, primary.URL(), forEver, forNone)
+	primary.Kill()
+	do(t, replicas[0], "REPLICAOF", "NO", "ONE")
+	primary.Restart()
+	awaitReplicas(t, primary, 1) // who has not heard of the other
+	eventually(t, func() string {
+		switch _, err := replicated(t.Context(), b, "orders", "", 1); {
+		case err == nil:
+			t.Fatal("it is confirmed")
+		case code(err) != hub.CodeUnconfirmed || !strings.Contains(err.Error(), "another replica has left"):
+			return err.Error() // of the connections that it had
+		}
+		return ""
+	})
+	doubted(t, b)
+}
+
+func TestAPrimaryThatWasRestartedConfirms(t *testing.T) {
+	t.Parallel()
+	primary, _ := startReplicas(t)
+	b := startDoubting(t, primary.URL(), forEver, forEver)
+	for range 3 {
+		primary.Restart()
+		awaitReplicas(t, primary, 2)
+		eventually(t, func() string {
+			if _, err := replicated(t.Context(), b, "orders", "", 1); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+	}
+}
+
 func TestAReplicaThatJoinsLaterCountsWhenItIsPromoted(t *testing.T) {
 	t.Parallel()
 	primary, _ := redistest.StartReplicated(t)

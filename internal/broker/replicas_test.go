@@ -18,6 +18,7 @@ import (
 var (
 	first   = strings.Repeat("1", 40)
 	second  = strings.Repeat("2", 40)
+	third   = strings.Repeat("3", 40)
 	errGone = errors.New("it does not answer")
 )
 
@@ -58,7 +59,8 @@ func TestWhyAReplicaHasLeft(t *testing.T) {
 	}{
 		{"it is dead", company{}, stanceOurs},
 		{"it does not answer", company{"2": errGone}, stanceUnknown},
-		{"it was promoted", company{"2": other}, stanceOther},
+		{"it was promoted", company{"2": other}, stanceLeads},
+		{"it is the primary itself", company{"2": primary}, stanceOurs},
 		{"it is back", company{"2": under("1", first, true)}, stanceOurs},
 		{"it is about to be back", company{"1": primary, "2": under("1", second, false)}, stanceOurs},
 		{"it follows another", company{"3": other, "2": under("3", second, true)}, stanceOther},
@@ -132,6 +134,55 @@ func TestAHistoryThatAnotherHasFollowedConfirmsNothing(t *testing.T) {
 		if len(r.past) > pastIDs {
 			t.Errorf("%d histories are known, want at most %d", len(r.past), pastIDs)
 		}
+	})
+}
+
+func TestReplicasOfTheHistoryBeforeAreAReasonOnlyWhereOneIsAPrimary(t *testing.T) {
+	t.Parallel()
+	other := replication{primary: true, id: second}
+	for _, c := range []struct {
+		name  string
+		nodes company
+		want  string
+	}{
+		{"one was promoted", company{"3": other}, mayBe},
+		{"one is the primary itself", company{"3": replication{primary: true, id: third}}, ""},
+		{"one follows another", company{"3": replication{id: second, follows: address{"10.0.0.1", "2"}}, "2": other}, ""},
+		{"one does not answer", company{"3": errGone}, ""},
+		{"one is dead", company{}, ""},
+	} {
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), c.nodes.ask)
+		r.doubt(listing(first, noHistory, 3, 4))
+		if why := r.doubt(listing(third, first, 4)); why != c.want {
+			t.Errorf("%s: %q, want %q", c.name, why, c.want)
+		}
+		if why := r.doubt(listing(third, first, 3, 4)); why != "" {
+			t.Errorf("%s, and is listed again: %q", c.name, why)
+		}
+		if len(r.had) != 2 {
+			t.Errorf("%s: %d replicas are known, want 2", c.name, len(r.had))
+		}
+	}
+}
+
+func TestAReplicaOfTheHistoryBeforeIsDoubtedAlsoOnceItIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		nodes := company{"3": replication{primary: true, id: second}}
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), nodes.ask)
+		r.doubt(listing(first, noHistory, 3, 4))
+		hear := func(want string) {
+			t.Helper()
+			if why := r.doubt(listing(third, first, 4)); why != want {
+				t.Errorf("%q, want %q", why, want)
+			}
+		}
+		hear(mayBe)
+		nodes["3"] = errGone
+		time.Sleep(replacedDoubt - time.Millisecond)
+		hear(mayBe)
+		time.Sleep(time.Millisecond)
+		hear("")
 	})
 }
 
