@@ -73,8 +73,11 @@ func (b *Broker) askPrimaries(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		began := time.Now()
-		if info, err := node.Info(ctx, "replication").Result(); err == nil { // else nothing is learnt
+		switch info, err := node.Info(ctx, "replication").Result(); {
+		case err == nil:
 			b.primaries.of(shard).note(info, began)
+		case !isReply(err): // else it may not be asked
+			b.primaries.of(shard).silent(time.Now())
 		}
 	}
 	cluster, ok := b.store.engine.(*redis.ClusterClient)

@@ -152,6 +152,19 @@ func TestPrimariesAreWatchedOnceSomebodyPublishesAsReplicated(t *testing.T) {
 	watched(asked)
 }
 
+func TestAPrimaryThatDoesNotAnswerIsKnownToHang(t *testing.T) {
+	t.Parallel()
+	primary, _ := redistest.StartReplicated(t)
+	b := startDoubting(t, primary.URL(), forEver, forNone)
+	primary.Pause()
+	eventually(t, func() string {
+		if !b.Hung() {
+			return "it is not known"
+		}
+		return ""
+	})
+}
+
 func TestAReplicaDetachedByHandIsForgottenInTheEnd(t *testing.T) {
 	t.Parallel()
 	const replaced = 2 * time.Second

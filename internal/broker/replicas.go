@@ -60,8 +60,9 @@ type replicas struct {
 	past    []string      // ids of histories before it, the oldest first
 	had     []*replica    // of the primary, and of that before it, each listed or not yet dropped
 	looking chan struct{} // closed when the look that is under way has ended; nil: none is
-	heard   time.Time     // the primary, last
-	hung    time.Time     // it last took hangTime or more to answer
+	heard   time.Time     // by publishers, the primary, last
+	woke    time.Time     // it was heard after hangTime of silence, last
+	hung    time.Time     // it last took hangTime or more to answer, or did not
 }
 
 type doubtBounds struct{ replaced, silent time.Duration }
@@ -92,16 +93,25 @@ const (
 )
 
 // wary says whether the primary may have hung a moment ago, when it has answered now what
-// it was asked at began.
+// it was asked at began: more than one pipeline may have waited for it to go on.
 func (r *replicas) wary(began, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Sub(began) > hangTime {
 		r.hung = now
 	}
-	since := now.Sub(r.heard)
+	if now.Sub(r.heard) > hangTime {
+		r.woke = now
+	}
 	r.heard = now
-	return since > hangTime || now.Sub(r.hung) < waryTime
+	return began.Before(r.woke) || now.Sub(r.hung) < waryTime
+}
+
+// silent notes that the primary has not answered.
+func (r *replicas) silent(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hung = now
 }
 
 // doubt says why what a primary has just been told may be lost though a replica has it; ""
@@ -143,9 +153,11 @@ func (r *replicas) note(info string, began time.Time) {
 		return
 	}
 	now := time.Now()
-	r.wary(began, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if now.Sub(began) > hangTime {
+		r.hung = now
+	}
 	r.compare(&primary, now)
 }
 

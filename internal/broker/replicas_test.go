@@ -252,3 +252,41 @@ func TestWhoHasHungIsAskedTwiceForAWhile(t *testing.T) {
 	}
 	hear(false, soon, short)
 }
+
+func TestWhatWasSentToAPrimaryThatHungIsAskedTwiceWhoeverHearsOfItFirst(t *testing.T) {
+	t.Parallel()
+	const short = time.Millisecond
+	at := time.Now()
+	begin := func() *replicas {
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), company{}.ask)
+		r.wary(at.Add(-short), at)
+		return r
+	}
+	goesOn := at.Add(hangTime + time.Second)
+	// Both were sent a moment before it went on.
+	r := begin()
+	for _, answered := range []time.Time{goesOn, goesOn.Add(short)} {
+		if !r.wary(goesOn.Add(-short), answered) {
+			t.Error("after a silence one of two pipelines is taken at its word")
+		}
+	}
+	if r.wary(goesOn.Add(short), goesOn.Add(2*short)) {
+		t.Error("what was sent when it had answered is asked twice")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		at = time.Now()
+		r := begin()
+		time.Sleep(hangTime + time.Second)
+		r.note(listing(first, noHistory, 2), time.Now())
+		if !r.wary(time.Now(), time.Now().Add(short)) {
+			t.Error("the watch has heard of it first, and publishers are taken at their word")
+		}
+		r.silent(time.Now())
+		for range 2 {
+			time.Sleep(short)
+			if !r.wary(time.Now().Add(-short), time.Now()) {
+				t.Error("the watch was not answered, and publishers are taken at their word")
+			}
+		}
+	})
+}
