@@ -183,6 +183,8 @@ func (r *replicas) compare(primary *replication, now time.Time) (why string, due
 			case h.missed.IsZero():
 				h.missed = now
 				due = append(due, h)
+			case h.looked.IsZero() && now.Sub(h.missed) >= r.bounds.replaced:
+				continue // whatever it would say
 			case h.looked.IsZero(), now.Before(h.doubt) && now.Sub(h.looked) >= lookEvery:
 				due = append(due, h)
 			case now.Before(h.doubt):

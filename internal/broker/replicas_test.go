@@ -290,3 +290,24 @@ func TestWhatWasSentToAPrimaryThatHungIsAskedTwiceWhoeverHearsOfItFirst(t *testi
 		}
 	})
 }
+
+func TestReplicasThatLeftLongAgoAreNotLookedAt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), func(context.Context, address) (replication, error) {
+			t.Error("it is asked why it has left")
+			return replication{}, errGone
+		})
+		r.note(listing(first, noHistory, 2, 3), time.Now())
+		for range replacedDoubt/watchEvery + 1 {
+			r.note(listing(first, noHistory, 3), time.Now())
+			time.Sleep(watchEvery)
+		}
+		if len(r.had) != 1 {
+			t.Errorf("%d replicas are known, want 1", len(r.had))
+		}
+		if why := r.doubt(listing(first, noHistory, 3)); why != "" {
+			t.Errorf("%q", why)
+		}
+	})
+}
