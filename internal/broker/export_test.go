@@ -22,3 +22,11 @@ func (b *Broker) Replicas() int {
 	defer r.mu.Unlock()
 	return len(r.had)
 }
+
+// Hung says whether the primary of the only shard is known to have hung.
+func (b *Broker) Hung() bool {
+	r := b.primaries.of("")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.hung.IsZero()
+}

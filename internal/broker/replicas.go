@@ -2,12 +2,10 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -60,10 +58,11 @@ type replicas struct {
 	id      string        // of the history that is confirmed
 	seen    time.Time     // it was, last
 	past    []string      // ids of histories before it, the oldest first
-	had     []*replica    // that the primary had with this id, each listed or not yet dropped
+	had     []*replica    // of the primary, and of that before it, each listed or not yet dropped
 	looking chan struct{} // closed when the look that is under way has ended; nil: none is
-	heard   time.Time     // the primary, last
-	hung    time.Time     // it last took hangTime or more to answer
+	heard   time.Time     // by publishers, the primary, last
+	woke    time.Time     // it was heard after hangTime of silence, last
+	hung    time.Time     // it last took hangTime or more to answer, or did not
 }
 
 type doubtBounds struct{ replaced, silent time.Duration }
@@ -71,10 +70,16 @@ type doubtBounds struct{ replaced, silent time.Duration }
 // replica is one that the primary has had. A new one is made when it is listed again.
 type replica struct {
 	at     address
+	before bool      // it was one in the history before, not yet in this
 	missed time.Time // since when the primary does not list it; zero: it does
 	looked time.Time // when it was last asked why
 	doubt  time.Time // until when what it said, or that it said nothing, is a reason to confirm nothing
 }
+
+// reason says whether its stance is one to confirm nothing. Of those that a primary had
+// before it was restarted, or before it was one, only another primary is: the rest may not
+// have heard yet which it is.
+func (h *replica) reason(s stance) bool { return s == stanceLeads || s == stanceOther && !h.before }
 
 func newReplicas(bounds doubtBounds, log *slog.Logger, ask func(ctx context.Context, node address) (replication, error)) *replicas {
 	return &replicas{ask: ask, log: log, bounds: bounds}
@@ -88,16 +93,25 @@ const (
 )
 
 // wary says whether the primary may have hung a moment ago, when it has answered now what
-// it was asked at began.
+// it was asked at began: more than one pipeline may have waited for it to go on.
 func (r *replicas) wary(began, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Sub(began) > hangTime {
 		r.hung = now
 	}
-	since := now.Sub(r.heard)
+	if now.Sub(r.heard) > hangTime {
+		r.woke = now
+	}
 	r.heard = now
-	return since > hangTime || now.Sub(r.hung) < waryTime
+	return began.Before(r.woke) || now.Sub(r.hung) < waryTime
+}
+
+// silent notes that the primary has not answered.
+func (r *replicas) silent(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hung = now
 }
 
 // doubt says why what a primary has just been told may be lost though a replica has it; ""
@@ -139,9 +153,11 @@ func (r *replicas) note(info string, began time.Time) {
 		return
 	}
 	now := time.Now()
-	r.wary(began, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if now.Sub(began) > hangTime {
+		r.hung = now
+	}
 	r.compare(&primary, now)
 }
 
@@ -156,7 +172,7 @@ func (r *replicas) compare(primary *replication, now time.Time) (why string, due
 		case i < 0 && f.online: // others have nothing yet, and nobody promotes them
 			at := address{strings.Clone(f.host), strings.Clone(f.port)}
 			r.had = append(r.had, &replica{at: at})
-		case i >= 0 && !r.had[i].missed.IsZero():
+		case i >= 0 && (r.had[i].before || !r.had[i].missed.IsZero()):
 			r.had[i] = &replica{at: r.had[i].at}
 		}
 	}
@@ -167,6 +183,8 @@ func (r *replicas) compare(primary *replication, now time.Time) (why string, due
 			case h.missed.IsZero():
 				h.missed = now
 				due = append(due, h)
+			case h.looked.IsZero() && now.Sub(h.missed) >= r.bounds.replaced:
+				continue // whatever it would say
 			case h.looked.IsZero(), now.Before(h.doubt) && now.Sub(h.looked) >= lookEvery:
 				due = append(due, h)
 			case now.Before(h.doubt):
@@ -191,7 +209,12 @@ func (r *replicas) follow(primary *replication, now time.Time) bool {
 			return false
 		}
 		r.bury(r.id)
-		r.id, r.had = strings.Clone(primary.id), nil
+		r.id = strings.Clone(primary.id)
+		// Also a primary that was restarted begins another, and may come back when one of
+		// those that it had was promoted.
+		for i, h := range r.had {
+			r.had[i] = &replica{at: h.at, before: true}
+		}
 		r.past = slices.DeleteFunc(r.past, func(id string) bool { return id == r.id })
 	}
 	r.bury(primary.before)
@@ -221,7 +244,7 @@ func (r *replicas) look(id string, due []*replica) {
 	}
 	asked.Wait()
 	for i, h := range due {
-		if found[i] == stanceOther {
+		if h.reason(found[i]) {
 			r.log.Warn("a replica has left its primary for another, or has become one: what the primary stores may be lost, and is not confirmed as replicated", "replica", h.at.String())
 		}
 	}
@@ -230,12 +253,12 @@ func (r *replicas) look(id string, due []*replica) {
 	now := time.Now()
 	for i, h := range due {
 		h.looked = now
-		switch found[i] {
-		case stanceOurs:
-			h.doubt = time.Time{}
-		case stanceOther:
+		switch {
+		case h.reason(found[i]):
 			h.doubt = h.missed.Add(r.bounds.replaced)
-		case stanceUnknown: // what it said before is true still
+		case found[i] == stanceOurs:
+			h.doubt = time.Time{}
+		case !h.before: // what it said before is true still
 			if until := h.missed.Add(r.bounds.silent); until.After(h.doubt) {
 				h.doubt = until
 			}
@@ -243,37 +266,4 @@ func (r *replicas) look(id string, due []*replica) {
 	}
 	close(r.looking)
 	r.looking = nil
-}
-
-// stance is what a replica that has left a primary has to do with it.
-type stance int
-
-const (
-	stanceUnknown stance = iota // it does not say
-	stanceOurs                  // it will be back, or is dead
-	stanceOther                 // it is a primary, or follows another
-)
-
-func (r *replicas) stance(ctx context.Context, id string, node address) stance {
-	its, err := r.ask(ctx, node)
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return stanceOurs // nothing is there
-	case err != nil:
-		return stanceUnknown
-	case its.primary:
-		return stanceOther
-	case its.linked && its.id == id:
-		return stanceOurs
-	}
-	// Not connected it has the id that it had, whomever it is about to follow now, or one that
-	// nobody else has, as it was restarted.
-	leader, err := r.ask(ctx, its.follows)
-	switch {
-	case err != nil:
-		return stanceUnknown
-	case leader.primary && leader.id == id:
-		return stanceOurs
-	}
-	return stanceOther
 }

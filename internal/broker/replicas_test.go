@@ -18,6 +18,7 @@ import (
 var (
 	first   = strings.Repeat("1", 40)
 	second  = strings.Repeat("2", 40)
+	third   = strings.Repeat("3", 40)
 	errGone = errors.New("it does not answer")
 )
 
@@ -58,7 +59,8 @@ func TestWhyAReplicaHasLeft(t *testing.T) {
 	}{
 		{"it is dead", company{}, stanceOurs},
 		{"it does not answer", company{"2": errGone}, stanceUnknown},
-		{"it was promoted", company{"2": other}, stanceOther},
+		{"it was promoted", company{"2": other}, stanceLeads},
+		{"it is the primary itself", company{"2": primary}, stanceOurs},
 		{"it is back", company{"2": under("1", first, true)}, stanceOurs},
 		{"it is about to be back", company{"1": primary, "2": under("1", second, false)}, stanceOurs},
 		{"it follows another", company{"3": other, "2": under("3", second, true)}, stanceOther},
@@ -135,6 +137,55 @@ func TestAHistoryThatAnotherHasFollowedConfirmsNothing(t *testing.T) {
 	})
 }
 
+func TestReplicasOfTheHistoryBeforeAreAReasonOnlyWhereOneIsAPrimary(t *testing.T) {
+	t.Parallel()
+	other := replication{primary: true, id: second}
+	for _, c := range []struct {
+		name  string
+		nodes company
+		want  string
+	}{
+		{"one was promoted", company{"3": other}, mayBe},
+		{"one is the primary itself", company{"3": replication{primary: true, id: third}}, ""},
+		{"one follows another", company{"3": replication{id: second, follows: address{"10.0.0.1", "2"}}, "2": other}, ""},
+		{"one does not answer", company{"3": errGone}, ""},
+		{"one is dead", company{}, ""},
+	} {
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), c.nodes.ask)
+		r.doubt(listing(first, noHistory, 3, 4))
+		if why := r.doubt(listing(third, first, 4)); why != c.want {
+			t.Errorf("%s: %q, want %q", c.name, why, c.want)
+		}
+		if why := r.doubt(listing(third, first, 3, 4)); why != "" {
+			t.Errorf("%s, and is listed again: %q", c.name, why)
+		}
+		if len(r.had) != 2 {
+			t.Errorf("%s: %d replicas are known, want 2", c.name, len(r.had))
+		}
+	}
+}
+
+func TestAReplicaOfTheHistoryBeforeIsDoubtedAlsoOnceItIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		nodes := company{"3": replication{primary: true, id: second}}
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), nodes.ask)
+		r.doubt(listing(first, noHistory, 3, 4))
+		hear := func(want string) {
+			t.Helper()
+			if why := r.doubt(listing(third, first, 4)); why != want {
+				t.Errorf("%q, want %q", why, want)
+			}
+		}
+		hear(mayBe)
+		nodes["3"] = errGone
+		time.Sleep(replacedDoubt - time.Millisecond)
+		hear(mayBe)
+		time.Sleep(time.Millisecond)
+		hear("")
+	})
+}
+
 func TestOneThatIsAReplicaItselfConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	r := newReplicas(doubtBounds{}, slog.New(slog.DiscardHandler), company{}.ask)
@@ -200,4 +251,63 @@ func TestWhoHasHungIsAskedTwiceForAWhile(t *testing.T) {
 		hear(true, soon, short)
 	}
 	hear(false, soon, short)
+}
+
+func TestWhatWasSentToAPrimaryThatHungIsAskedTwiceWhoeverHearsOfItFirst(t *testing.T) {
+	t.Parallel()
+	const short = time.Millisecond
+	at := time.Now()
+	begin := func() *replicas {
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), company{}.ask)
+		r.wary(at.Add(-short), at)
+		return r
+	}
+	goesOn := at.Add(hangTime + time.Second)
+	// Both were sent a moment before it went on.
+	r := begin()
+	for _, answered := range []time.Time{goesOn, goesOn.Add(short)} {
+		if !r.wary(goesOn.Add(-short), answered) {
+			t.Error("after a silence one of two pipelines is taken at its word")
+		}
+	}
+	if r.wary(goesOn.Add(short), goesOn.Add(2*short)) {
+		t.Error("what was sent when it had answered is asked twice")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		at = time.Now()
+		r := begin()
+		time.Sleep(hangTime + time.Second)
+		r.note(listing(first, noHistory, 2), time.Now())
+		if !r.wary(time.Now(), time.Now().Add(short)) {
+			t.Error("the watch has heard of it first, and publishers are taken at their word")
+		}
+		r.silent(time.Now())
+		for range 2 {
+			time.Sleep(short)
+			if !r.wary(time.Now().Add(-short), time.Now()) {
+				t.Error("the watch was not answered, and publishers are taken at their word")
+			}
+		}
+	})
+}
+
+func TestReplicasThatLeftLongAgoAreNotLookedAt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newReplicas(doubtBounds{replacedDoubt, silentDoubt}, slog.New(slog.DiscardHandler), func(context.Context, address) (replication, error) {
+			t.Error("it is asked why it has left")
+			return replication{}, errGone
+		})
+		r.note(listing(first, noHistory, 2, 3), time.Now())
+		for range replacedDoubt/watchEvery + 1 {
+			r.note(listing(first, noHistory, 3), time.Now())
+			time.Sleep(watchEvery)
+		}
+		if len(r.had) != 1 {
+			t.Errorf("%d replicas are known, want 1", len(r.had))
+		}
+		if why := r.doubt(listing(first, noHistory, 3)); why != "" {
+			t.Errorf("%q", why)
+		}
+	})
 }

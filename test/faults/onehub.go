@@ -74,11 +74,12 @@ func (l *logs) hub() (name string) {
 	return name
 }
 
-// checkParted: who publishes to other hubs notices nothing, and what the parted hub's
-// consumers held comes elsewhere when its ack_wait is over.
+// checkParted: who publishes to other hubs notices nothing, who reads from the
+// parted one stays, and what its consumers held comes elsewhere when its ack_wait is over.
 func checkParted(h *history.History, v *history.Verdict) {
 	f := &h.Faults[0]
 	checkOthersPublishes(h, v, f)
+	checkStay(h, v, f)
 	held, longest := stranded(h, f)
 	if held == 0 {
 		f.Proof = ""
@@ -112,6 +113,17 @@ func checkOthersPublishes(h *history.History, v *history.Verdict, f *history.Fau
 			if list[i]-list[i-1] > otherSilence {
 				v.Find(parted, "nothing of %s was confirmed by other hubs from %s to %s", stream, list[i-1], list[i])
 			}
+		}
+	}
+}
+
+// checkStay: no reader or subscriber is sent away by the parted hub. They leave by
+// themselves only when something has come, which nothing does then but what was under way;
+// consumers are apart, as each pull ends by itself.
+func checkStay(h *history.History, v *history.Verdict, f *history.Fault) {
+	for i, conn := range h.Conns {
+		if conn.Hub == f.Hub && conn.Ended > f.Began+time.Second && conn.Ended < f.Ended && !isSink(h, conn.Feed) {
+			v.Find(parted, "connection %d of %s to hub %s ended at %s", i, conn.Feed, conn.Hub, conn.Ended)
 		}
 	}
 }

@@ -53,13 +53,16 @@ func TestWhatIsPromisedWhereOneHubIsPartedIsChecked(t *testing.T) {
 		"a stream stands still to the end": {wrong: true, change: func(h *history.History) {
 			h.Publishes = slices.DeleteFunc(h.Publishes, func(p history.Publish) bool { return p.Topic == "orders" && p.Ended > 16*second })
 		}},
-		"what was held comes late":   {wrong: true, change: func(h *history.History) { h.Deliveries[4].At = 17*second + 1 }},
-		"what was held comes never":  {wrong: true, change: func(h *history.History) { h.Deliveries = h.Deliveries[:4] }},
-		"it is settled meanwhile":    {change: func(h *history.History) { settle(h, 11*second, 12*second) }},
-		"it is settled much later":   {wrong: true, change: func(h *history.History) { settle(h, 11*second, 19*second) }},
-		"it was acked before":        {idle: true, change: func(h *history.History) { settle(h, 10*second, 0) }},
-		"its consumer had left":      {idle: true, change: func(h *history.History) { h.Conns[0].Ended = 9 * second }},
-		"nobody held anything there": {idle: true, change: func(h *history.History) { h.Conns[0].Hub = "2" }},
+		"what was held comes late":    {wrong: true, change: func(h *history.History) { h.Deliveries[4].At = 17*second + 1 }},
+		"what was held comes never":   {wrong: true, change: func(h *history.History) { h.Deliveries = h.Deliveries[:4] }},
+		"it is settled meanwhile":     {change: func(h *history.History) { settle(h, 11*second, 12*second) }},
+		"it is settled much later":    {wrong: true, change: func(h *history.History) { settle(h, 11*second, 19*second) }},
+		"a reader is sent away":       {wrong: true, change: func(h *history.History) { h.Conns[2].Ended = 12 * second }},
+		"a reader leaves afterwards":  {change: func(h *history.History) { h.Conns[2].Ended = 19 * second }},
+		"another hub's reader leaves": {change: func(h *history.History) { h.Conns[2].Hub, h.Conns[2].Ended = "1", 12*second }},
+		"it was acked before":         {idle: true, change: func(h *history.History) { settle(h, 10*second, 0) }},
+		"its consumer had left":       {idle: true, change: func(h *history.History) { h.Conns[0].Ended = 9 * second }},
+		"nobody held anything there":  {idle: true, change: func(h *history.History) { h.Conns[0].Hub = "2" }},
 		"it is of who gives events up": {idle: true, change: func(h *history.History) {
 			h.Feeds[0].Name, h.Conns[0].Feed, h.Conns[1].Feed = poison, poison, poison
 		}},

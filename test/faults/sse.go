@@ -101,7 +101,8 @@ func (c *source) follow(answer *http.Response, s *socket, leaves func() bool) {
 			if data != "" {
 				s.dispatch(name, []byte(data))
 			}
-			if name, data, id = "", "", ""; leaves() {
+			came := data != "" // else it is a comment
+			if name, data, id = "", "", ""; came && leaves() {
 				return
 			}
 		}
