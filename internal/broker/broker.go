@@ -162,7 +162,9 @@ func New(opts Options) (*Broker, error) {
 	b.replicating = newLanes(b.store.publish, true) // WAIT has no key to go by
 	b.replicating.width = publishWidth
 	b.primaries = newPrimaries(b.log, b.store.config.replication)
-	b.replicating.confirm = func(shard string) *confirmation { return &confirmation{b.keys, b.primaries.of(shard)} }
+	b.replicating.confirm = func(shard string) *confirmation {
+		return &confirmation{b.keys, b.primaries, b.primaries.of(shard), b.store.others}
+	}
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)
 	b.metrics = newMetrics(opts.Registry, b)
