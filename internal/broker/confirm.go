@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,10 +17,19 @@ const replicaWait = time.Second
 
 // confirmation has a replica confirm what a lane sends, in the same exchange. Such lanes
 // are apart from the others, as nothing else that goes over the connection is answered
-// meanwhile.
+// meanwhile. They are for publishes, each of which is one command.
 type confirmation struct {
-	keys     keys
-	replicas *replicas // of the lane's primary
+	keys      keys
+	primaries *primaries
+	replicas  *replicas // of the lane's own
+	others    *others   // where slots move to; nil where there is no Cluster
+}
+
+// site is a node that a lane sends to.
+type site struct {
+	pipe     redis.Pipeliner
+	replicas *replicas // of that node
+	asking   bool      // it has a slot only in part, and does nothing there but behind ASKING
 }
 
 // exec sends the commands of ops, and notes on the ops when no replica has said that it
@@ -28,26 +38,42 @@ func (c *confirmation) exec(ops []*op, cmds []redis.Cmder, pipe redis.Pipeliner)
 	if len(ops) == 0 {
 		return
 	}
+	own := site{pipe: pipe, replicas: c.replicas}
+	c.send(own, ops, cmds)
+	if c.others != nil {
+		c.redirect(ops, own)
+	}
+}
+
+// send sends the commands of ops to one node, and judges those that it has done.
+func (c *confirmation) send(to site, ops []*op, cmds []redis.Cmder) {
 	began := time.Now()
-	q := c.question(ops[0].stream)
-	_ = exec(pipe, append(cmds, q.cmds()...))
-	again := loadScripts(ops, pipe)
+	q := c.question(ops[0].stream, to.asking)
+	_ = exec(to.pipe, append(cmds, q.cmds(to.asking)...))
+	again := loadScripts(ops, to.pipe)
+	first := slices.IndexFunc(ops, func(o *op) bool { return !o.refused() })
+	if first < 0 {
+		return // nothing was done
+	}
 	// A primary that goes on after a pause reads all that its replicas had sent before it sees
 	// that one has left, and may be told meanwhile that another has what was just written.
 	// By the time that it is told so again, it has seen that.
-	if q.replicated() && c.replicas.wary(began, time.Now()) || again {
-		q = c.question(ops[0].stream)
-		_ = exec(pipe, q.cmds())
+	// And the slot of the stream whose key was to be written may be the one that moves.
+	if q.replicated() && to.replicas.wary(began, time.Now()) || again || elsewhere(q.write.Err()) {
+		q = c.question(ops[first].stream, to.asking)
+		_ = exec(to.pipe, q.cmds(to.asking))
 	}
-	if short := c.judge(q); short != nil {
-		for _, o := range ops {
-			o.short = short
+	if short := to.judge(q); short != nil {
+		for _, o := range ops[first:] {
+			if !o.refused() {
+				o.short = short
+			}
 		}
 	}
 }
 
 // judge says why what was written may be lost, nil for no reason.
-func (c *confirmation) judge(q question) *hub.Error {
+func (s site) judge(q question) *hub.Error {
 	if !q.replicated() {
 		return unreplicated(q.wait.Err())
 	}
@@ -58,7 +84,7 @@ func (c *confirmation) judge(q question) *hub.Error {
 	case err != nil:
 		return unreplicated(err)
 	}
-	if why := c.replicas.doubt(info); why != "" {
+	if why := s.replicas.doubt(info); why != "" {
 		return replaced(why)
 	}
 	return nil
@@ -70,17 +96,29 @@ func (c *confirmation) judge(q question) *hub.Error {
 // that were before them. What was stored before, under the same idempotency key, writes
 // nothing: so that it is confirmed, too, there is a write of ours. (Redis 7 waits for all
 // that there was in any case.) INFO comes last, as it is about who has left until then.
+//
+// A node that has a slot only in part must not be given a key that the other may have yet:
+// that could not be moved then (BUSYKEY). So there it is written only where it is already.
 type question struct{ write, wait, info once }
 
-func (c *confirmation) question(stream string) question {
+func (c *confirmation) question(stream string, asking bool) question {
+	write := []any{"set", c.keys.confirmed(stream), 1, "px", time.Minute.Milliseconds()}
+	if asking {
+		write = append(write, "xx")
+	}
 	return question{
-		write: command("set", c.keys.confirmed(stream), 1, "px", time.Minute.Milliseconds()),
+		write: command(write...),
 		wait:  command("wait", 1, replicaWait.Milliseconds()),
 		info:  command("info", "replication"),
 	}
 }
 
-func (q question) cmds() []redis.Cmder { return []redis.Cmder{q.write, q.wait, q.info} }
+func (q question) cmds(asking bool) []redis.Cmder {
+	if asking {
+		return []redis.Cmder{command("asking"), q.write, q.wait, q.info}
+	}
+	return []redis.Cmder{q.write, q.wait, q.info}
+}
 
 // replicated says whether a replica has all that was written.
 func (q question) replicated() bool {

@@ -222,6 +222,7 @@ type store struct {
 	publish redis.UniversalClient // publishing only: the engine's load must not delay it
 	engine  redis.UniversalClient
 	live    redis.UniversalClient // the one pub/sub connection
+	others  *others               // publishing only, too; nil where there is no Cluster
 	cluster bool
 	config  redisConfig
 
@@ -239,6 +240,7 @@ func openStore(opts Options, hubName string) (*store, error) {
 		cluster: config.cluster,
 		config:  config,
 	}
+	s.others = newOthers(config, hubName, s.publish)
 	engine := config
 	engine.connected = func() { s.connected.Store(time.Now().UnixNano()) }
 	s.engine = engine.client(hubName, engineConns)
@@ -255,7 +257,7 @@ func (s *store) settled(now time.Time) bool {
 }
 
 func (s *store) close() error {
-	return errors.Join(s.publish.Close(), s.engine.Close(), s.live.Close())
+	return errors.Join(s.publish.Close(), s.engine.Close(), s.live.Close(), s.others.close())
 }
 
 // shard names the node that client would send key's commands to; "" where there

@@ -74,6 +74,10 @@ func failoverScenarios() []*scenario {
 		&scenario{
 			name: "cluster-migration", what: "the slot of a stream moves to another master, and back: no publish fails, or takes 1 s", on: []string{cluster},
 			shortOn: []string{cluster}, alone: true, outage: time.Second, latest: time.Second, fault: migrate, check: checkMigration,
+		},
+		&scenario{
+			name: "cluster-migration-replicated", what: "the same, durability=replicated", on: []string{cluster},
+			load: loadOptions{durability: "replicated"}, alone: true, outage: time.Second, latest: time.Second, fault: migrate, check: checkMigration,
 		})
 }
 
