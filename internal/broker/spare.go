@@ -75,7 +75,7 @@ func (s *sink) passOver(st *sinkStream, fault error, now time.Time) {
 func (c *consumer) reads(most stillness, now time.Time) bool {
 	for _, a := range c.attachments {
 		st := a.stream
-		if st.failures == 0 && (!st.silent || st.lane.stillness(now) <= most) {
+		if st.failures == 0 && (!st.silent || st.lane != nil && st.lane.stillness(now) <= most) {
 			return true
 		}
 	}
