@@ -24,6 +24,18 @@ func newHanging(t *testing.T) *hanging {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close(context.WithoutCancel(t.Context())) })
+	// With its first heartbeat a hub looks after the groups of the sinks that it has: then none
+	// is read meanwhile.
+	beaten := func() bool {
+		b.alive.mu.Lock()
+		defer b.alive.mu.Unlock()
+		return len(b.alive.seen) > 0
+	}
+	for deadline := time.Now().Add(20 * time.Second); !beaten(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the hub's heart does not beat")
+		}
+	}
 	return &hanging{b, dead, alive, masters[dead]}
 }
 

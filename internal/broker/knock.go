@@ -19,16 +19,33 @@ const (
 
 // quietness is what is done about a lane whose node does not answer.
 type quietness struct {
-	known    bool                   // to who waits; owned by knock
+	known    stillness              // to who waits; owned by knock
 	wanted   atomic.Pointer[string] // a key of the shard that somebody wants to read once it answers; nil: nobody
 	knocking atomic.Bool            // it is being asked
 }
 
-// silent says whether the node has not answered for a while.
-func (l *lane) silent(now time.Time) bool {
+// stillness is how long a node has not answered.
+type stillness int
+
+const (
+	answering stillness = iota
+	still               // mostSilence: nothing is asked that others have to wait for
+	longStill           // callTimeout: no call that was under way can be answered yet
+)
+
+func (l *lane) stillness(now time.Time) stillness {
 	since := l.since.Load()
-	return since != 0 && now.UnixNano()-since > mostSilence.Nanoseconds()
+	switch took := time.Duration(now.UnixNano() - since); {
+	case since == 0 || took <= mostSilence:
+		return answering
+	case took <= callTimeout:
+		return still
+	}
+	return longStill
 }
+
+// silent says whether the node has not answered for a while.
+func (l *lane) silent(now time.Time) bool { return l.stillness(now) != answering }
 
 // current is the lane of the shard of key, if there is one: by what is known of it, unless
 // that is silent, as the shard may have another by now.
@@ -47,7 +64,7 @@ func (ls *lanes) current(known *lane, key string, now time.Time) *lane {
 
 // knock asks the masters of a Cluster that are silent whether they answer, where a sink
 // wants to read from them: it holds its reads back meanwhile. The sinks look anew when one
-// falls silent, answers, or has another in its place.
+// falls silent, is so for as long as a call may take, answers, or has another in its place.
 func (b *Broker) knock(ctx context.Context) {
 	if !b.store.cluster {
 		return // there is no other to wait for
@@ -84,12 +101,12 @@ func (ls *lanes) knock(now time.Time) (changed bool) {
 	}
 	ls.mu.RUnlock()
 	for name, l := range all {
-		silent, key := l.silent(now), l.quiet.wanted.Load()
-		changed = changed || silent != l.quiet.known
-		l.quiet.known = silent
+		stillness, key := l.stillness(now), l.quiet.wanted.Load()
+		changed = changed || stillness != l.quiet.known
+		l.quiet.known = stillness
 		switch {
 		case key == nil:
-		case !silent || ls.moved(*key, name):
+		case stillness == answering || ls.moved(*key, name):
 			l.quiet.wanted.Store(nil)
 			changed = true
 		case !l.quiet.knocking.Swap(true):

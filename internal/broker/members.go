@@ -96,16 +96,18 @@ func (s *sink) dropMuted(st *sinkStream) {
 // reading and of reclaiming, a pull need not wait for more.
 func (s *sink) looked(st *sinkStream, look uint64, read, reclaimed bool) {
 	for c, a := range st.attachments {
-		if !c.pull || a.met >= look {
-			continue
-		}
-		a.read, a.reclaimed = a.read || read, a.reclaimed || reclaimed
-		all := true
-		for _, a := range c.attachments {
-			all = all && a.read && a.reclaimed
-		}
-		if all {
-			c.found()
+		if c.pull && a.met < look {
+			a.looked(read, reclaimed)
 		}
 	}
+}
+
+func (a *attachment) looked(read, reclaimed bool) {
+	a.read, a.reclaimed = a.read || read, a.reclaimed || reclaimed
+	for _, other := range a.consumer.attachments {
+		if !other.read || !other.reclaimed {
+			return
+		}
+	}
+	a.consumer.found()
 }

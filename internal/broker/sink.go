@@ -249,11 +249,12 @@ func (s *sink) wanted(st *sinkStream) bool {
 // fails notes that Redis could not do what was asked, and holds the stream back
 // for a while that grows: an error must not become a loop.
 func (s *sink) fails(st *sinkStream, doing string, err error) {
+	now := time.Now()
 	st.failures++
-	st.notBefore = time.Now().Add(backoff(st.failures, firstDelay, mostDelay))
+	st.notBefore = now.Add(backoff(st.failures, firstDelay, mostDelay))
 	fault := failure(cmp.Or(err, errAnswer), doing)
 	if s.broker.store.cluster && !isReply(err) { // the other streams may be elsewhere
-		s.passOver(st, fault)
+		s.passOver(st, fault, now)
 	} else {
 		for c := range st.attachments {
 			if c.pull {

@@ -26,7 +26,7 @@ func (s *sink) spare(now time.Time) {
 		for _, p := range st.reading {
 			p.release()
 		}
-		s.passOver(st, unavailable(errSilent, "reading"))
+		s.passOver(st, unavailable(errSilent, "reading"), now)
 	}
 	// What stood by goes by the lane of who has published.
 	if by := &s.standby; by.op != nil && by.op.state.Load() == opSent && !by.plan.back && !by.noAck && s.unpublished(by.stream, now) {
@@ -53,25 +53,33 @@ func (s *sink) unpublished(st *sinkStream, now time.Time) bool {
 	return st.publishing != nil && st.publishing.silent(now)
 }
 
-// passOver has pulls not wait for a stream that cannot be read now. They fail when that is
-// so of all of their streams: their clients are there to try again.
-func (s *sink) passOver(st *sinkStream, fault error) {
-	for c := range st.attachments {
-		if c.pull && c.waiting() == 0 && c.cutOff() {
+// passOver has pulls not wait for a stream that cannot be read now, where they have another.
+// They fail once no call to any of their streams can be answered yet: their clients are
+// there to try again.
+//
+// With ack=none one waits for what it has under way, which would be lost.
+func (s *sink) passOver(st *sinkStream, fault error, now time.Time) {
+	for c, a := range st.attachments {
+		switch {
+		case !c.pull || s.noAck() && c.reserved > 0:
+		case c.waiting() > 0 || c.reads(answering, now):
+			a.looked(true, true)
+		case !c.reads(still, now):
 			c.fail(fault)
 		}
 	}
-	s.looked(st, st.looks+1, true, true)
 }
 
-// cutOff says whether none of the consumer's streams can be read now.
-func (c *consumer) cutOff() bool {
+// reads says whether one of the consumer's streams can be read: its last read has not
+// failed, and its master is at most as silent as this.
+func (c *consumer) reads(most stillness, now time.Time) bool {
 	for _, a := range c.attachments {
-		if !a.stream.silent && a.stream.failures == 0 {
-			return false
+		st := a.stream
+		if st.failures == 0 && (!st.silent || st.lane != nil && st.lane.stillness(now) <= most) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // begins notes a read, until it has landed.
