@@ -163,11 +163,7 @@ func New(opts Options) (*Broker, error) {
 	b.replicating.width = publishWidth
 	b.primaries = newPrimaries(b.log, b.store.config.replication)
 	b.replicating.confirm = func(shard string) *confirmation {
-		b.primaries.watch()
 		return &confirmation{b.keys, b.primaries, b.primaries.of(shard), b.store.others}
-	}
-	if opts.Durability == hub.Replicated {
-		b.primaries.watch()
 	}
 	b.working = newLanes(b.store.engine, false)
 	b.messages = newLanes(b.store.publish, true)

@@ -10,7 +10,7 @@ import (
 )
 
 // watchEvery is how often the primaries are asked which replicas they have, so that it is
-// known before an event is published that one must have: with that it may be too late.
+// known when the first event is published that one must have: with that it may be too late.
 const watchEvery = time.Second
 
 // primaries are what is known of the replicas of each. It is safe for concurrent use.
@@ -18,23 +18,14 @@ type primaries struct {
 	log *slog.Logger
 	ask func(ctx context.Context, node address) (replication, error)
 
-	want   sync.Once
-	wanted chan struct{} // closed once somebody cares what replicas have
-
 	mu       sync.Mutex // protects the fields below
 	bounds   doubtBounds
 	replicas map[string]*replicas // by the name of their shard; as many as Redis has ever had
 }
 
 func newPrimaries(log *slog.Logger, ask func(ctx context.Context, node address) (replication, error)) *primaries {
-	return &primaries{
-		log: log, ask: ask, wanted: make(chan struct{}),
-		bounds: doubtBounds{replacedDoubt, silentDoubt}, replicas: map[string]*replicas{},
-	}
+	return &primaries{log: log, ask: ask, bounds: doubtBounds{replacedDoubt, silentDoubt}, replicas: map[string]*replicas{}}
 }
-
-// watch has the primaries be watched from now on. It does not block.
-func (p *primaries) watch() { p.want.Do(func() { close(p.wanted) }) }
 
 // of is what is known of a shard's.
 func (p *primaries) of(shard string) *replicas {
@@ -48,14 +39,8 @@ func (p *primaries) of(shard string) *replicas {
 	return r
 }
 
-// watchPrimaries asks them until ctx ends, once they are to be watched: where nobody
-// publishes as replicated, they are not asked.
+// watchPrimaries asks them until ctx ends.
 func (b *Broker) watchPrimaries(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-b.primaries.wanted:
-	}
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {

@@ -100,7 +100,7 @@ func TestNothingIsConfirmedWhereAReplicaHasBecomeAPrimary(t *testing.T) {
 func TestTheFirstEventOfAHubIsNotConfirmedByAReplacedPrimary(t *testing.T) {
 	t.Parallel()
 	primary, replicas := startReplicas(t)
-	b := startWith(t, broker.Options{RedisURL: primary.URL(), Durability: hub.Replicated})
+	b := startBroker(t, primary.URL())
 	b.SetDoubt(forEver, forNone)
 	eventually(t, func() string {
 		if n := b.Replicas(); n != len(replicas) {
@@ -110,46 +110,6 @@ func TestTheFirstEventOfAHubIsNotConfirmedByAReplacedPrimary(t *testing.T) {
 	})
 	do(t, replicas[0], "REPLICAOF", "NO", "ONE")
 	doubted(t, b)
-}
-
-// infos counts the INFOs that a server is sent from now on, but for those that it counts by.
-func infos(t *testing.T, s *redistest.Server) (count func() int) {
-	t.Helper()
-	c := s.Client(t)
-	read := func() int { return figure(t, c, "commandstats", "cmdstat_info:calls=") }
-	base := read()
-	return func() int {
-		base++
-		return read() - base
-	}
-}
-
-func TestPrimariesAreWatchedOnceSomebodyPublishesAsReplicated(t *testing.T) {
-	t.Parallel()
-	primary, _ := redistest.StartReplicated(t)
-	other := redistest.Start(t)
-	asked, otherAsked := infos(t, primary), infos(t, other)
-	b := startBroker(t, primary.URL())
-	_ = startWith(t, broker.Options{RedisURL: other.URL(), Durability: hub.Replicated})
-	watched := func(asked func() int) {
-		t.Helper()
-		before := asked()
-		eventually(t, func() string {
-			if n := asked() - before; n < 3 {
-				return fmt.Sprintf("it was asked %d times", n)
-			}
-			return ""
-		})
-	}
-	if _, err := publish(t.Context(), b, "orders", batch("fast", 1)); err != nil {
-		t.Fatal(err)
-	}
-	watched(otherAsked) // by default events are replicated there: it waits for none
-	if n := asked(); n != 0 {
-		t.Errorf("the primary of a hub that has published nothing as replicated was asked %d times", n)
-	}
-	confirmed(t, b)
-	watched(asked)
 }
 
 func TestAPrimaryThatDoesNotAnswerIsKnownToHang(t *testing.T) {
