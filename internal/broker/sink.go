@@ -228,7 +228,7 @@ func (s *sink) nextLook(now time.Time) time.Duration {
 		if !st.lossAt.IsZero() && st.lossAt.Before(at) && st.listened() {
 			at = st.lossAt
 		}
-		if !st.verifyAt.IsZero() && st.verifyAt.Before(at) && !st.silent && !st.repairing {
+		if s.unverified(st) && st.verifyAt.Before(at) {
 			at = st.verifyAt
 		}
 		if d, ok := st.deadlines.next(); ok && d.since.Add(s.held()).Before(at) {

@@ -19,9 +19,14 @@ func (s *sink) suspect() {
 	}
 }
 
+// unverified says whether the stamp of a group is to be looked at, and can be.
+func (s *sink) unverified(st *sinkStream) bool {
+	return !st.verifyAt.IsZero() && !st.silent && !st.repairing && !s.gone
+}
+
 // verify looks at the stamp of a group, when that is due.
 func (s *sink) verify(st *sinkStream, now time.Time) {
-	if st.verifyAt.IsZero() || now.Before(st.verifyAt) || st.silent || st.repairing || s.gone {
+	if !s.unverified(st) || now.Before(st.verifyAt) {
 		return
 	}
 	st.verifyAt = time.Time{}
